@@ -1,0 +1,36 @@
+"""The cache key: everything that decides what a task run computes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+
+from ropewalk.core.graph import TaskSpec
+from ropewalk.core.policy import Cache
+
+KEY_VERSION = 1
+
+
+def prefix(spec: TaskSpec, cache: Cache, environment: Mapping[str, str | None], seed: int) -> bytes:
+    """What all task runs of a node have in common: code, shape of the outputs, declared environment, seed."""
+    parts = [
+        KEY_VERSION,
+        spec.code.digest,
+        [spec.outputs.kind, list(spec.outputs.names), spec.outputs.type if spec.outputs.kind == "fields" else ""],
+        cache.version,
+        [[name, environment.get(name)] for name in sorted(cache.env)],
+        seed,
+    ]
+    return json.dumps(parts, separators=(",", ":")).encode()
+
+
+def cache_key(prefix: bytes, inputs: Iterable[tuple[str, str]]) -> str:
+    """The key of one task run from its node's prefix and the identities of its inputs, sorted by name."""
+    text = "\n".join(f"{name}={identity}" for name, identity in inputs)
+    return hashlib.sha256(prefix + b"\n" + text.encode()).hexdigest()
+
+
+def seed_of(key: str) -> int:
+    """The seed of a task run: equal work has equal seeds wherever it is done, so reuse and execution agree."""
+    return int(key[:8], 16)

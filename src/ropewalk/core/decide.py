@@ -1,0 +1,356 @@
+"""The scheduler as a pure state machine: events in, commands out.
+
+No clock, database, process or randomness inside. An event costs what its node's neighbours cost, never the size of
+the graph. Whoever drives it performs the commands and reports what came of them as further events.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ropewalk.core import events as ev
+from ropewalk.core import expr as ex
+from ropewalk.core.artifact import Failure
+from ropewalk.core.events import Event
+from ropewalk.core.graph import Graph, Node
+from ropewalk.core.state import (
+    CANCELLED,
+    FAILED,
+    READY,
+    RUNNING,
+    SKIPPED,
+    SUCCEEDED,
+    WAITING,
+    NodeRun,
+    RunState,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Evaluate the node's condition and count its items; answer with `Opened`, `Skipped` or `AttemptFailed`."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """These items have their inputs: reuse a result or start an attempt, not before `at` (None: now)."""
+
+    node: str
+    items: Sequence[int]
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End the attempt of this item; answer with `Cancelled`, or with what it managed to report before."""
+
+    node: str
+    item: int
+    token: int
+
+
+Command: TypeAlias = Open | Run | Kill
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """How a node depends on others."""
+
+    barriers: tuple[str, ...]  # must be settled as a whole
+    aligned: tuple[str, ...]  # mapped nodes that it follows item by item
+
+
+def wire(graph: Graph, node: Node) -> Wiring:
+    """Which of a node's upstream nodes it can follow item by item, and which it has to await whole."""
+    aligned: set[str] = set()
+    if node.map is not None and node.map.mode == "zip" and node.policy.run_if == "all_succeeded":
+        for name in node.map.names:
+            binding = node.bindings[name]
+            if isinstance(binding, ex.Ref) and graph.nodes[binding.node].map is not None:
+                aligned.add(binding.node)
+        for name, binding in node.bindings.items():
+            if name not in node.map.names or not isinstance(binding, ex.Ref):
+                aligned -= {ref.node for ref in ex.refs(binding)}
+        if node.when is not None:
+            aligned -= {ref.node for ref in ex.refs(node.when)}
+        aligned -= set(node.after)
+    upstream = graph.upstream[node.id]
+    return Wiring(tuple(u for u in upstream if u not in aligned), tuple(u for u in upstream if u in aligned))
+
+
+class Decider:
+    """Turns what happened into what to do next.
+
+    `events` collects all events in order, those it was fed and those it derived, until `take` empties it.
+    """
+
+    def __init__(self, state: RunState) -> None:
+        self.state = state
+        self.events: list[Event] = []
+        self.commands: list[Command] = []
+        graph = state.graph
+        self.wiring = {node_id: wire(graph, node) for node_id, node in graph.nodes.items()}
+        self._barrier_users: dict[str, list[str]] = {node_id: [] for node_id in graph.nodes}
+        self._aligned_users: dict[str, list[str]] = {node_id: [] for node_id in graph.nodes}
+        self.pending: dict[str, int] = {}  # barriers that are not settled
+        for node_id, wiring in self.wiring.items():
+            for up in wiring.barriers:
+                self._barrier_users[up].append(node_id)
+            for up in wiring.aligned:
+                self._aligned_users[up].append(node_id)
+            self.pending[node_id] = sum(not state.nodes[up].settled for up in wiring.barriers)
+        self._unsettled = sum(not run.settled for run in state.nodes.values())
+        self._asked: set[str] = set()  # nodes that are about to be opened, skipped or cancelled
+        self._derived: deque[Event] = deque()  # follow from what was fed; taken in one after another, not nested
+
+    def take(self) -> tuple[list[Event], list[Command]]:
+        """What came of the events fed since the last call."""
+        events, commands = self.events, self.commands
+        self.events, self.commands = [], []
+        return events, commands
+
+    def recover(self) -> None:
+        """Ask for everything that can be done in the present state: at the start of a run and after a crash.
+
+        Items that are `running` must have been reported lost before.
+        """
+        self._asked.clear()
+        for node_id in self.state.nodes:
+            self._consider(node_id)
+        self._drain()
+
+    def feed(self, event: Event) -> None:
+        """Take one event in and derive what follows from it.
+
+        Raises:
+            IllegalMove: the event does not fit the state, for example because its lease was lost.
+        """
+        if isinstance(event, ev.CancelRequested):
+            self._cancel(event)
+        else:
+            self._take_in(event)
+        self._drain()
+
+    def _take_in(self, event: Event) -> None:
+        node_id = getattr(event, "node", None)
+        if node_id is None:
+            self._record(event)
+            return
+        run = self.state.nodes[node_id]
+        was_settled = run.settled
+        self._record(event)
+        self._follow(event, run)
+        self._settle(event, run, was_settled)
+
+    def _drain(self) -> None:
+        """Take in what was derived: a queue, since a chain of skipped nodes may be longer than the stack is deep."""
+        while self._derived:
+            event = self._derived.popleft()
+            if self._still_due(event):
+                self._take_in(event)
+        self._finish()
+
+    def _still_due(self, event: Event) -> bool:
+        if not isinstance(event, (ev.Skipped, ev.Cancelled)):
+            return True
+        run = self.state.nodes[event.node]
+        if event.items is None:
+            return not run.opened
+        return all(run.state(item) in (WAITING, READY) for item in event.items)
+
+    def runnable(self, node_id: str, item: int) -> bool:
+        """Whether everything that a ready item needs is still there; what was lost comes back with another `Run`."""
+        if self.pending[node_id]:
+            return False
+        return all(self.state.nodes[up].state(item) is SUCCEEDED for up in self.wiring[node_id].aligned)
+
+    def _record(self, event: Event) -> None:
+        self.state.apply(event)
+        self.events.append(event)
+
+    def _follow(self, event: Event, run: NodeRun) -> None:
+        """Consequences for the items of the node itself and for the items aligned with them."""
+        node_id = run.node.id
+        if isinstance(event, (ev.Succeeded, ev.Reused)):
+            for user in self._aligned_users[node_id]:
+                self._consider_item(user, event.item)
+        elif isinstance(event, ev.Opened):
+            self._asked.discard(node_id)
+            self._consider(node_id)
+        elif isinstance(event, ev.AttemptFailed):
+            self._asked.discard(node_id)
+            if event.retry_at is not None and not self.state.cancel_requested:
+                self.commands.append(Run(node_id, (event.item,), event.retry_at))
+            elif event.retry_at is not None:
+                self._derived.append(ev.Cancelled(node_id, (event.item,)))
+            else:
+                for user in self._aligned_users[node_id]:
+                    self._consider_item(user, event.item)
+        elif isinstance(event, (ev.Skipped, ev.Cancelled)):
+            self._asked.discard(node_id)
+            for user in self._aligned_users[node_id]:
+                for item in event.items or ():
+                    self._consider_item(user, item)
+        elif isinstance(event, ev.ResultLost):
+            self.commands.append(Run(node_id, (event.item,)))
+
+    def _settle(self, event: Event, run: NodeRun, was_settled: bool) -> None:
+        """Tell those that await the whole node whether it is settled now."""
+        settled = run.settled
+        if isinstance(event, ev.Opened) or (settled and not was_settled):
+            self._wake_aligned(run.node.id)
+        if settled == was_settled:
+            return
+        change = -1 if settled else 1
+        self._unsettled += change
+        for user in self._barrier_users[run.node.id]:
+            self.pending[user] += change
+            if self.pending[user] == 0:
+                self._consider(user)
+
+    def _wake_aligned(self, node_id: str) -> None:
+        for user in self._aligned_users[node_id]:
+            if not self.state.nodes[user].opened:
+                self._consider(user)
+
+    def _consider(self, node_id: str) -> None:
+        """Look whether a node can be opened, or which of its items can run."""
+        run, wiring = self.state.nodes[node_id], self.wiring[node_id]
+        if self.pending[node_id] or run.settled:
+            return
+        if run.opened:
+            self._run_items(run, wiring)
+        elif node_id not in self._asked and all(self.state.nodes[up].opened for up in wiring.aligned):
+            self._open(run, wiring)
+
+    def _open(self, run: NodeRun, wiring: Wiring) -> None:
+        node = run.node
+        reason = self._obstacle(node, wiring)
+        self._asked.add(node.id)
+        if self.state.cancel_requested and node.policy.run_if != "always":
+            self._derived.append(ev.Cancelled(node.id, None))
+        elif reason:
+            self._derived.append(ev.Skipped(node.id, None, reason))
+        elif node.map is None and node.when is None:
+            self._derived.append(ev.Opened(node.id, 1))
+        else:
+            self.commands.append(Open(node.id))
+
+    def _run_items(self, run: NodeRun, wiring: Wiring) -> None:
+        if wiring.aligned:
+            for item in list(run.items(WAITING, READY)):
+                self._consider_item(run.node.id, item)
+            return
+        waiting = run.counts[WAITING]
+        if waiting == run.length:
+            items: Sequence[int] = range(run.length)
+        else:
+            items = list(run.items(WAITING, READY))
+        for item in items if waiting else ():
+            if run.state(item) is WAITING:
+                run.move(item, READY)
+        self._ask_to_run(run, items)
+
+    def _ask_to_run(self, run: NodeRun, items: Sequence[int]) -> None:
+        if not run.ready_at:
+            if items:
+                self.commands.append(Run(run.node.id, items))
+            return
+        now = [i for i in items if i not in run.ready_at]
+        if now:
+            self.commands.append(Run(run.node.id, now))
+        for item in items:
+            if item in run.ready_at:
+                self.commands.append(Run(run.node.id, (item,), run.ready_at[item]))
+
+    def _consider_item(self, node_id: str, item: int) -> None:
+        """Look whether one item of a node that follows others item by item can run."""
+        run = self.state.nodes[node_id]
+        if not run.opened or self.pending[node_id] or run.state(item) not in (WAITING, READY):
+            return
+        ups = self.wiring[node_id].aligned
+        states = [self.state.nodes[up].state(item) for up in ups]
+        if all(s is SUCCEEDED for s in states):
+            if run.state(item) is WAITING:
+                run.move(item, READY)
+            self.commands.append(Run(node_id, (item,), run.ready_at.get(item)))
+        elif WAITING not in states and READY not in states and RUNNING not in states:
+            lacking = next(u for u, s in zip(ups, states, strict=True) if s is not SUCCEEDED)
+            self._derived.append(ev.Skipped(node_id, (item,), f"needs {lacking}"))
+
+    def _obstacle(self, node: Node, wiring: Wiring) -> str:
+        """Why a node whose barriers are settled must be skipped; empty: it may run."""
+        runs = [self.state.nodes[up] for up in wiring.barriers]
+        failed = [r.node.id for r in runs if r.counts[FAILED] or r.counts[CANCELLED]]
+        rule = node.policy.run_if
+        if rule in ("all_done", "always"):
+            return ""
+        if rule == "any_failed":
+            return "" if failed else "nothing before it failed"
+        if rule == "none_failed":
+            return f"needs {failed[0]}" if failed else ""
+        return self._unmet(node)
+
+    def _unmet(self, node: Node) -> str:
+        exprs = [*node.bindings.values(), *((node.when,) if node.when is not None else ())]
+        hard = [ref.node for e in exprs for ref in ex.hard_refs(e)] + list(node.after)
+        for up in hard:
+            if up in self.wiring[node.id].barriers and not self.state.nodes[up].all_succeeded:
+                return f"needs {up}"
+        for choice in (c for e in exprs for c in ex.choices(e)):
+            if not self._has_choice(choice):
+                return f"needs {' or '.join(ex.show(o) for o in choice.options)}"
+        return ""
+
+    def _has_choice(self, choice: ex.FirstOf) -> bool:
+        for option in choice.options:
+            runs = [self.state.nodes[ref.node] for ref in ex.refs(option)]
+            if all(r.all_succeeded for r in runs):
+                return True
+            if not any(r.counts[SKIPPED] for r in runs):
+                return False  # it failed, which no other branch makes good
+        return False
+
+    def _cancel(self, event: ev.CancelRequested) -> None:
+        if self.state.cancel_requested or self.state.finished:
+            return
+        self._record(event)
+        for node_id, run in self.state.nodes.items():
+            for item, token in run.tokens.items():
+                self.commands.append(Kill(node_id, item, token))
+            if run.settled or run.node.policy.run_if == "always":
+                continue
+            if not run.opened:
+                self._asked.add(node_id)
+                self._derived.append(ev.Cancelled(node_id, None))
+            elif items := tuple(run.items(WAITING, READY)):
+                self._derived.append(ev.Cancelled(node_id, items))
+
+    def _finish(self) -> None:
+        if self._unsettled or self.state.finished:
+            return
+        runs = self.state.nodes.values()
+        if any(r.counts[FAILED] for r in runs):
+            outcome = "failed"
+        elif any(r.counts[CANCELLED] for r in runs):
+            outcome = "cancelled"
+        else:
+            outcome = "succeeded"
+        self._record(ev.RunFinished(outcome))
+
+
+def running_items(state: RunState) -> list[tuple[str, int, int]]:
+    """Node, item and token of every attempt that is under way."""
+    return [(node_id, item, token) for node_id, run in state.nodes.items() for item, token in run.tokens.items()]
+
+
+def lost_events(state: RunState, failure: Failure, at: float) -> Iterable[Event]:
+    """For each attempt under way: it was lost through no fault of its own and may start again at once."""
+    for node_id, item, token in running_items(state):
+        yield ev.AttemptFailed(node_id, item, token, failure, at, counted=False)
+

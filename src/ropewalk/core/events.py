@@ -1,0 +1,196 @@
+"""Everything that can happen to a run. A run is the list of these; its state is their fold.
+
+Events are written as versioned JSON lists, `[kind, field, field, …]`; fields are only ever added at the end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from ropewalk.core.artifact import ArtifactRef, Failure, Outputs, Usage
+from ropewalk.core.errors import VersionError
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A node's condition holds and its number of items is known."""
+
+    node: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Items of a node were given to a worker under one lease."""
+
+    node: str
+    items: tuple[int, ...]
+    token: int  # fencing token; a report that carries another is refused
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """An attempt returned and its outputs are durable."""
+
+    node: str
+    item: int
+    token: int
+    key: str
+    outputs: Outputs
+    usage: Usage = Usage()
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """The result of an earlier run with the same key was taken."""
+
+    node: str
+    item: int
+    key: str
+    outputs: Outputs
+    source: int  # number of the run that computed it
+    saved_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """An attempt ended without a result."""
+
+    node: str
+    item: int
+    token: int  # 0: the inputs could not be had, so nothing was started
+    failure: Failure
+    retry_at: float | None = None  # None: that was the last attempt
+    counted: bool = True  # False: not held against the task (its scheduler or executor died)
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A node, or some items of it, will not run."""
+
+    node: str
+    items: tuple[int, ...] | None  # None: the whole node, before it was opened
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A node, or some items of it, were cancelled."""
+
+    node: str
+    items: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody asked the run to stop."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultLost:
+    """A stored result is missing or corrupt, so its task run is to be executed again."""
+
+    node: str
+    item: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """A person continues a run that had stopped; what had not succeeded starts over."""
+
+    graph: str  # digest of the graph from here on
+    reset: tuple[str, ...]  # nodes whose results do not count any more
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """Nothing is left to do."""
+
+    state: str  # succeeded | failed | cancelled
+
+
+Event: TypeAlias = (
+    Opened | Started | Succeeded | Reused | AttemptFailed | Skipped | Cancelled | CancelRequested | ResultLost
+    | Reopened | RunFinished
+)  # fmt: skip
+
+_compact = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def dump_outputs(outputs: Outputs) -> dict[str, Any]:
+    return {name: ref.to_json() for name, ref in outputs.items()}
+
+
+def load_outputs(data: dict[str, Any]) -> Outputs:
+    return {name: ArtifactRef.from_json(ref) for name, ref in data.items()}
+
+
+def _usage(u: Usage) -> list[float]:
+    return [round(u.wall_s, 6), round(u.cpu_s, 6), u.peak_bytes, round(u.started_at, 6)]
+
+
+def _items(items: tuple[int, ...] | None) -> list[int] | None:
+    return None if items is None else list(items)
+
+
+_DUMP: dict[type, Callable[[Any], list[Any]]] = {
+    Opened: lambda e: ["opened", e.node, e.length],
+    Started: lambda e: ["started", e.node, e.items, e.token, e.worker],
+    Succeeded: lambda e: [
+        "succeeded", e.node, e.item, e.token, e.key, dump_outputs(e.outputs), _usage(e.usage), e.metrics,
+    ],
+    Reused: lambda e: ["reused", e.node, e.item, e.key, dump_outputs(e.outputs), e.source, e.saved_s],
+    AttemptFailed: lambda e: [
+        "failed", e.node, e.item, e.token, e.failure.to_json(), e.retry_at, e.counted, _usage(e.usage),
+    ],
+    Skipped: lambda e: ["skipped", e.node, _items(e.items), e.reason],
+    Cancelled: lambda e: ["cancelled", e.node, _items(e.items)],
+    CancelRequested: lambda e: ["cancel_requested", e.by],
+    ResultLost: lambda e: ["result_lost", e.node, e.item, e.digest],
+    Reopened: lambda e: ["reopened", e.graph, list(e.reset)],
+    RunFinished: lambda e: ["finished", e.state],
+}  # fmt: skip
+
+_LOAD: dict[str, Callable[[list[Any]], Event]] = {
+    "opened": lambda d: Opened(d[1], d[2]),
+    "started": lambda d: Started(d[1], tuple(d[2]), d[3], d[4]),
+    "succeeded": lambda d: Succeeded(d[1], d[2], d[3], d[4], load_outputs(d[5]), Usage(*d[6]), d[7]),
+    "reused": lambda d: Reused(d[1], d[2], d[3], load_outputs(d[4]), d[5], d[6]),
+    "failed": lambda d: AttemptFailed(d[1], d[2], d[3], Failure.from_json(d[4]), d[5], d[6], Usage(*d[7])),
+    "skipped": lambda d: Skipped(d[1], None if d[2] is None else tuple(d[2]), d[3]),
+    "cancelled": lambda d: Cancelled(d[1], None if d[2] is None else tuple(d[2])),
+    "cancel_requested": lambda d: CancelRequested(d[1]),
+    "result_lost": lambda d: ResultLost(d[1], d[2], d[3]),
+    "reopened": lambda d: Reopened(d[1], tuple(d[2])),
+    "finished": lambda d: RunFinished(d[1]),
+}
+
+
+def dump(events: Iterable[Event]) -> str:
+    """Events as one JSON text."""
+    return _compact([_DUMP[type(e)](e) for e in events])
+
+
+def load(text: str) -> list[Event]:
+    """The events that `dump` wrote.
+
+    Raises:
+        VersionError: one of them is of a kind that this version does not know.
+    """
+    events = []
+    for data in json.loads(text):
+        if data[0] not in _LOAD:
+            raise VersionError(
+                f"event `{data[0]}` was written by a newer version", help=["pip install --upgrade ropewalk"]
+            )
+        events.append(_LOAD[data[0]](data))
+    return events

@@ -1,0 +1,212 @@
+"""What a node's input is bound to: constants, parameters, results of other nodes, and pure expressions of them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ropewalk.core.values import decode, encode
+
+Step: TypeAlias = tuple[str, Any]  # ("attr", name) or ("item", key)
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A value that is known when the graph is made, in the encoding of `core.values`."""
+
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter of the pipeline."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The result of a node, or the part of it at `path`; of a mapped node the list of its items' results."""
+
+    node: str
+    path: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """A pure operator on expressions: `>=`, `==`, `&`, `~`, `+` …"""
+
+    name: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A list, tuple or dict with expressions inside."""
+
+    kind: str  # list | tuple | dict
+    keys: tuple[Any, ...]  # of a dict, else empty
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOf:
+    """The first of several results whose node was not skipped."""
+
+    options: tuple[Expr, ...]
+
+
+Expr: TypeAlias = Const | Param | Ref | Op | Build | FirstOf
+
+OPERATORS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "ge": (">=", operator.ge), "gt": (">", operator.gt), "le": ("<=", operator.le), "lt": ("<", operator.lt),
+    "eq": ("==", operator.eq), "ne": ("!=", operator.ne), "and": ("&", lambda a, b: bool(a) and bool(b)),
+    "or": ("|", lambda a, b: bool(a) or bool(b)), "not": ("~", operator.not_), "add": ("+", operator.add),
+    "sub": ("-", operator.sub), "mul": ("*", operator.mul), "div": ("/", operator.truediv),
+    "neg": ("-", operator.neg),
+}  # fmt: skip
+
+
+class Unavailable(Exception):
+    """A reference has no value: its node was skipped, failed or cancelled."""
+
+
+def constant(value: Any) -> Const:
+    """A constant from a plain Python value.
+
+    Raises:
+        UnstorableError: it is not a plain value.
+    """
+    return Const(encode(value))
+
+
+def evaluate(expr: Expr, value_of: Callable[[Ref | Param], Any]) -> Any:
+    """The value of an expression; `value_of` gives what references and parameters stand for.
+
+    Raises:
+        Unavailable: a needed reference has no value.
+    """
+    if isinstance(expr, Const):
+        return decode(expr.data)
+    if isinstance(expr, (Ref, Param)):
+        return value_of(expr)
+    if isinstance(expr, FirstOf):
+        return _first_available(expr, value_of)
+    if isinstance(expr, Op):
+        return OPERATORS[expr.name][1](*(evaluate(a, value_of) for a in expr.args))
+    values = [evaluate(item, value_of) for item in expr.items]
+    if expr.kind == "dict":
+        return dict(zip(expr.keys, values, strict=True))
+    return tuple(values) if expr.kind == "tuple" else values
+
+
+def _first_available(expr: FirstOf, value_of: Callable[[Ref | Param], Any]) -> Any:
+    for option in expr.options:
+        try:
+            return evaluate(option, value_of)
+        except Unavailable:
+            continue
+    raise Unavailable
+
+
+def project(value: Any, path: tuple[Step, ...]) -> Any:
+    """The part of `value` at `path`.
+
+    Raises:
+        AttributeError, KeyError, IndexError, TypeError: there is no such part.
+    """
+    for kind, key in path:
+        value = getattr(value, key) if kind == "attr" else value[key]
+    return value
+
+
+def refs(expr: Expr) -> Iterator[Ref]:
+    """Every reference inside an expression, those of `first_of` included."""
+    if isinstance(expr, Ref):
+        yield expr
+    for part in _parts(expr):
+        yield from refs(part)
+
+
+def hard_refs(expr: Expr) -> Iterator[Ref]:
+    """References whose absence makes the expression impossible: those outside `first_of`."""
+    if isinstance(expr, Ref):
+        yield expr
+    if not isinstance(expr, FirstOf):
+        for part in _parts(expr):
+            yield from hard_refs(part)
+
+
+def choices(expr: Expr) -> Iterator[FirstOf]:
+    """Every `first_of` inside an expression."""
+    if isinstance(expr, FirstOf):
+        yield expr
+    else:
+        for part in _parts(expr):
+            yield from choices(part)
+
+
+def _parts(expr: Expr) -> tuple[Expr, ...]:
+    if isinstance(expr, Op):
+        return expr.args
+    if isinstance(expr, Build):
+        return expr.items
+    return expr.options if isinstance(expr, FirstOf) else ()
+
+
+def show(expr: Expr) -> str:
+    """The expression as a person would write it."""
+    if isinstance(expr, Const):
+        return repr(decode(expr.data))
+    if isinstance(expr, Param):
+        return expr.name
+    if isinstance(expr, Ref):
+        return expr.node + show_path(expr.path)
+    if isinstance(expr, FirstOf):
+        return f"first_of({', '.join(map(show, expr.options))})"
+    if isinstance(expr, Op):
+        sign = OPERATORS[expr.name][0]
+        args = [f"({show(a)})" if isinstance(a, Op) else show(a) for a in expr.args]
+        return f" {sign} ".join(args) if len(args) == 2 else sign + args[0]
+    if expr.kind == "dict":
+        return "{" + ", ".join(f"{k!r}: {show(v)}" for k, v in zip(expr.keys, expr.items, strict=True)) + "}"
+    inner = ", ".join(map(show, expr.items))
+    return f"[{inner}]" if expr.kind == "list" else f"({inner})"
+
+
+def show_path(path: tuple[Step, ...]) -> str:
+    """A projection path as Python: `.train["x"]`."""
+    return "".join(f".{key}" if kind == "attr" else f"[{key!r}]" for kind, key in path)
+
+
+def to_json(expr: Expr) -> list[Any]:
+    """The expression as JSON-able data."""
+    if isinstance(expr, Const):
+        return ["const", expr.data]
+    if isinstance(expr, Param):
+        return ["param", expr.name]
+    if isinstance(expr, Ref):
+        return ["ref", expr.node, [list(step) for step in expr.path]]
+    if isinstance(expr, FirstOf):
+        return ["first_of", [to_json(o) for o in expr.options]]
+    if isinstance(expr, Op):
+        return ["op", expr.name, [to_json(a) for a in expr.args]]
+    return ["build", expr.kind, [encode(k) for k in expr.keys], [to_json(i) for i in expr.items]]
+
+
+def from_json(data: list[Any]) -> Expr:
+    """The expression that `to_json` wrote."""
+    kind = data[0]
+    if kind == "const":
+        return Const(data[1])
+    if kind == "param":
+        return Param(data[1])
+    if kind == "ref":
+        return Ref(data[1], tuple((step[0], step[1]) for step in data[2]))
+    if kind == "first_of":
+        return FirstOf(tuple(map(from_json, data[1])))
+    if kind == "op":
+        return Op(data[1], tuple(map(from_json, data[2])))
+    return Build(data[1], tuple(decode(k) for k in data[2]), tuple(map(from_json, data[3])))

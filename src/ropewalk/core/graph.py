@@ -1,0 +1,306 @@
+"""The graph: what a pipeline compiles to and what everything else reads. Plain immutable data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from ropewalk.core import expr as ex
+from ropewalk.core.code import CodeFingerprint
+from ropewalk.core.errors import DefinitionError, VersionError
+from ropewalk.core.expr import Expr, Ref
+from ropewalk.core.policy import Policy
+from ropewalk.core.values import digest
+
+GRAPH_VERSION = 1
+KINDS = ("task",)  # loops, waits, approvals and sub-graphs join here; a node of another kind is refused by name
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """How a task's return value becomes artifacts: one, or one for each field."""
+
+    kind: str = "single"  # single | tuple | fields (NamedTuple or dataclass)
+    names: tuple[str, ...] = ("result",)
+    type: str = ""  # annotation as text; for `fields` the import path "module:qualname"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """A task as a graph knows it."""
+
+    name: str
+    function: str  # "module:qualname"
+    inputs: tuple[tuple[str, str], ...] = ()  # parameter and its annotation as text
+    outputs: OutputSpec = OutputSpec()
+    code: CodeFingerprint = CodeFingerprint("")
+    doc: str = ""  # first line of the docstring
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpec:
+    """Which inputs of a node are taken apart: item by item (`zip`) or in every combination (`cross`)."""
+
+    mode: str  # zip | cross
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One place in a graph."""
+
+    id: str
+    task: str  # key of Graph.tasks
+    bindings: Mapping[str, Expr] = field(default_factory=dict)
+    policy: Policy = Policy()
+    map: MapSpec | None = None
+    when: Expr | None = None
+    after: tuple[str, ...] = ()  # control dependencies
+    kind: str = "task"
+    file: str = ""  # where the pipeline calls it
+    line: int = 0
+
+    def refs(self) -> Iterator[Ref]:
+        """Every reference of the node: inputs, condition and control dependencies."""
+        for binding in self.bindings.values():
+            yield from ex.refs(binding)
+        if self.when is not None:
+            yield from ex.refs(self.when)
+        for node in self.after:
+            yield Ref(node)
+
+
+@dataclass(frozen=True, slots=True)
+class ParamSpec:
+    """A parameter of a pipeline."""
+
+    name: str
+    type: str  # int | float | bool | str | path | json …, or the annotation as text
+    required: bool = False
+    default: Any = None  # in the encoding of core.values
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[Any, ...] = ()
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A compiled pipeline: nodes in topological order, each after everything it needs."""
+
+    name: str
+    tasks: Mapping[str, TaskSpec]
+    nodes: Mapping[str, Node]
+    params: tuple[ParamSpec, ...] = ()
+    output: Expr | None = None
+    file: str = ""
+    doc: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the graph: over its JSON without places in files."""
+        return digest(json.dumps(self.to_json(places=False), separators=(",", ":")).encode())
+
+    @cached_property
+    def upstream(self) -> dict[str, tuple[str, ...]]:
+        """For each node the nodes that it needs, without repetition, in order of first mention."""
+        return {n.id: tuple(dict.fromkeys(r.node for r in n.refs())) for n in self.nodes.values()}
+
+    @cached_property
+    def downstream(self) -> dict[str, tuple[str, ...]]:
+        """For each node the nodes that need it."""
+        found: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for name, needs in self.upstream.items():
+            for need in needs:
+                found[need].append(name)
+        return {name: tuple(users) for name, users in found.items()}
+
+    def spec(self, node_id: str) -> TaskSpec:
+        """The task that a node runs."""
+        return self.tasks[self.nodes[node_id].task]
+
+    def with_constant(self, node_ids: tuple[str, ...], parameter: str, value: Any) -> Graph:
+        """This graph with one task parameter bound to a constant at the given nodes."""
+        nodes = dict(self.nodes)
+        for node_id in node_ids:
+            node = nodes[node_id]
+            nodes[node_id] = replace(node, bindings={**node.bindings, parameter: ex.constant(value)})
+        return replace(self, nodes=nodes)
+
+    def to_json(self, *, places: bool = True) -> dict[str, Any]:
+        """The graph as versioned JSON-able data; without `places` it holds no file names and lines."""
+        return {
+            "version": GRAPH_VERSION,
+            "name": self.name,
+            "doc": self.doc if places else "",
+            "file": self.file if places else "",
+            "params": [_param_to_json(p) for p in self.params],
+            "tasks": {name: _task_to_json(t, places) for name, t in self.tasks.items()},
+            "nodes": [_node_to_json(n, places) for n in self.nodes.values()],
+            "output": None if self.output is None else ex.to_json(self.output),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Graph:
+        """The graph that `to_json` wrote.
+
+        Raises:
+            VersionError: it was written by a newer version.
+        """
+        if data["version"] > GRAPH_VERSION:
+            raise VersionError(
+                f"graph `{data['name']}` has format {data['version']}, newer than this program's {GRAPH_VERSION}",
+                help=["pip install --upgrade ropewalk"],
+            )
+        return cls(
+            data["name"],
+            {name: _task_from_json(name, t) for name, t in data["tasks"].items()},
+            {n["id"]: _node_from_json(n) for n in data["nodes"]},
+            tuple(_param_from_json(p) for p in data["params"]),
+            None if data["output"] is None else ex.from_json(data["output"]),
+            data["file"],
+            data["doc"],
+        )
+
+
+def make_graph(
+    name: str,
+    tasks: Mapping[str, TaskSpec],
+    nodes: Mapping[str, Node],
+    **rest: Any,
+) -> Graph:
+    """A checked graph with its nodes in topological order (the order given, as far as it goes).
+
+    Raises:
+        DefinitionError: it is empty, refers to unknown nodes, has a node of an unknown kind, or a cycle.
+    """
+    if not nodes:
+        raise DefinitionError(
+            f"pipeline `{name}` has no tasks", code="P211", help=["call at least one @task function inside it"]
+        )
+    for node in nodes.values():
+        if node.kind not in KINDS:
+            raise VersionError(f"node `{node.id}` is of kind `{node.kind}`, which this version cannot run")
+        for ref in node.refs():
+            if ref.node not in nodes:
+                raise DefinitionError(f"node `{node.id}` refers to `{ref.node}`, which is not there", code="P212")
+    order = _topological(Graph(name, tasks, nodes))
+    return Graph(name, tasks, {node_id: nodes[node_id] for node_id in order}, **rest)
+
+
+def _topological(graph: Graph) -> list[str]:
+    pending = {node_id: len(needs) for node_id, needs in graph.upstream.items()}
+    ready = [node_id for node_id, count in pending.items() if count == 0]
+    order: list[str] = []
+    for node_id in ready:  # grows while we walk
+        order.append(node_id)
+        for user in graph.downstream[node_id]:
+            pending[user] -= 1
+            if pending[user] == 0:
+                ready.append(user)
+    if len(order) < len(graph.nodes):
+        raise _cycle_error(graph, {n for n, count in pending.items() if count > 0})
+    return order
+
+
+def _cycle_error(graph: Graph, stuck: set[str]) -> DefinitionError:
+    cycle = _shortest_cycle(graph, stuck)
+    if len(cycle) == 1:
+        return DefinitionError(f"task `{cycle[0]}` depends on itself", code="P210")
+    return DefinitionError(
+        f"these tasks wait for each other, so none can start: {' → '.join([*cycle, cycle[0]])}",
+        code="P210",
+        facts=[f"{n.file}:{n.line} {n.id}" for n in (graph.nodes[c] for c in cycle) if n.file],
+        help=["remove one of these dependencies (arguments, .after(...) or >>)"],
+    )
+
+
+def _shortest_cycle(graph: Graph, stuck: set[str]) -> list[str]:
+    best: list[str] = []
+    for start in sorted(stuck):
+        parents: dict[str, str] = {}
+        frontier = [start]
+        while frontier and start not in parents:
+            nexts = []
+            for node in frontier:
+                for user in graph.downstream[node]:
+                    if user in stuck and user not in parents:
+                        parents[user] = node
+                        nexts.append(user)
+            frontier = nexts
+        if start in parents:
+            cycle, node = [start], parents[start]
+            while node != start:
+                cycle.append(node)
+                node = parents[node]
+            if not best or len(cycle) < len(best):
+                best = cycle[::-1]
+    return best
+
+
+def _param_to_json(p: ParamSpec) -> dict[str, Any]:
+    return {
+        "name": p.name, "type": p.type, "required": p.required, "default": p.default, "minimum": p.minimum,
+        "maximum": p.maximum, "choices": list(p.choices), "doc": p.doc,
+    }  # fmt: skip
+
+
+def _param_from_json(data: dict[str, Any]) -> ParamSpec:
+    return ParamSpec(**{**data, "choices": tuple(data["choices"])})
+
+
+def _task_to_json(t: TaskSpec, places: bool) -> dict[str, Any]:
+    return {
+        "name": t.name,
+        "function": t.function,
+        "inputs": [list(i) for i in t.inputs],
+        "outputs": [t.outputs.kind, list(t.outputs.names), t.outputs.type],
+        "code": t.code.to_json() if places else t.code.digest,
+        "doc": t.doc if places else "",
+    }
+
+
+def _task_from_json(name: str, data: dict[str, Any]) -> TaskSpec:
+    kind, names, type_ = data["outputs"]
+    return TaskSpec(
+        data["name"],
+        data["function"],
+        tuple((i[0], i[1]) for i in data["inputs"]),
+        OutputSpec(kind, tuple(names), type_),
+        CodeFingerprint.from_json(data["code"]),
+        data["doc"],
+    )
+
+
+def _node_to_json(n: Node, places: bool) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "id": n.id,
+        "kind": n.kind,
+        "task": n.task,
+        "bindings": {name: ex.to_json(b) for name, b in n.bindings.items()},
+        "policy": n.policy.to_json(),
+        "map": None if n.map is None else [n.map.mode, list(n.map.names)],
+        "when": None if n.when is None else ex.to_json(n.when),
+        "after": list(n.after),
+    }
+    if places:
+        data |= {"file": n.file, "line": n.line}
+    return data
+
+
+def _node_from_json(data: dict[str, Any]) -> Node:
+    return Node(
+        data["id"],
+        data["task"],
+        {name: ex.from_json(b) for name, b in data["bindings"].items()},
+        Policy.from_json(data["policy"]),
+        None if data["map"] is None else MapSpec(data["map"][0], tuple(data["map"][1])),
+        None if data["when"] is None else ex.from_json(data["when"]),
+        tuple(data["after"]),
+        data["kind"],
+        data["file"],
+        data["line"],
+    )

@@ -1,0 +1,316 @@
+"""The state of a run: the fold of its events. `apply` is the only thing that changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from enum import IntEnum
+from typing import Any
+
+from ropewalk.core import events as ev
+from ropewalk.core.artifact import Failure, Outputs
+from ropewalk.core.graph import Graph, Node
+
+
+class TaskState(IntEnum):
+    """Where a task run stands."""
+
+    WAITING = 0
+    READY = 1
+    RUNNING = 2
+    SUCCEEDED = 3
+    FAILED = 4
+    SKIPPED = 5
+    CANCELLED = 6
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+WAITING, READY, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELLED = TaskState
+FINAL = frozenset({SUCCEEDED, FAILED, SKIPPED, CANCELLED})
+
+TRANSITIONS: frozenset[tuple[TaskState, TaskState]] = frozenset({
+    (WAITING, READY),  # its inputs are there
+    (WAITING, FAILED),  # its condition or its list cannot be worked out
+    (WAITING, SKIPPED),  # a needed task did not succeed
+    (WAITING, CANCELLED),
+    (READY, RUNNING),  # claimed under a lease
+    (READY, SUCCEEDED),  # reused
+    (READY, FAILED),  # its inputs cannot be had
+    (READY, READY),  # its inputs could not be had yet
+    (READY, SKIPPED),
+    (READY, CANCELLED),
+    (RUNNING, SUCCEEDED),
+    (RUNNING, FAILED),
+    (RUNNING, READY),  # another attempt follows
+    (RUNNING, CANCELLED),
+    (SUCCEEDED, READY),  # the result was lost and is computed again
+    (SUCCEEDED, WAITING),  # reopened by a person
+    (FAILED, WAITING),
+    (SKIPPED, WAITING),
+    (CANCELLED, WAITING),
+})  # fmt: skip
+
+
+_LEGAL = frozenset((int(a), int(b)) for a, b in TRANSITIONS)
+_BY_CODE = tuple(TaskState)
+
+
+class IllegalMove(Exception):
+    """An event does not fit the state of its task run: a bug, or a report of an attempt that lost its lease."""
+
+
+class NodeRun:
+    """One node within a run: its items, or the one item of a node that is not mapped."""
+
+    __slots__ = (
+        "attempts", "counts", "failures", "keys", "metrics", "node", "outputs", "ready_at", "reason", "retries",
+        "sources", "states", "tokens",
+    )  # fmt: skip
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the node is as before it was opened."""
+        self.states: bytearray | None = None  # one TaskState an item; None: not opened
+        self.counts = [0] * len(TaskState)
+        self.outputs: list[Outputs | None] = []
+        self.keys: list[str] = []
+        self.reason = ""  # why it was skipped
+        # only for the items that deviate:
+        self.attempts: dict[int, int] = {}
+        self.retries: dict[int, int] = {}  # attempts that count against the retry policy
+        self.tokens: dict[int, int] = {}  # running items
+        self.ready_at: dict[int, float] = {}
+        self.failures: dict[int, Failure] = {}
+        self.sources: dict[int, int] = {}  # number of the run that a result was taken from
+        self.metrics: dict[int, dict[str, float]] = {}
+
+    def open(self, length: int, state: TaskState) -> None:
+        """The number of items is known; all of them are in `state`."""
+        self.states = bytearray([state]) * length
+        self.counts = [0] * len(TaskState)
+        self.counts[state] = length
+        self.outputs = [None] * length
+        self.keys = [""] * length
+
+    @property
+    def opened(self) -> bool:
+        return self.states is not None
+
+    @property
+    def length(self) -> int:
+        return 0 if self.states is None else len(self.states)
+
+    @property
+    def settled(self) -> bool:
+        """Every item has reached a final state."""
+        if self.states is None:
+            return False
+        counts = self.counts
+        return counts[0] == counts[1] == counts[2] == 0
+
+    @property
+    def all_succeeded(self) -> bool:
+        return self.settled and self.counts[SUCCEEDED] == self.length
+
+    @property
+    def all_skipped(self) -> bool:
+        return self.length > 0 and self.counts[SKIPPED] == self.length
+
+    def state(self, item: int) -> TaskState:
+        return WAITING if self.states is None else _BY_CODE[self.states[item]]
+
+    def items(self, *wanted: TaskState) -> Iterator[int]:
+        """Items that are in one of the wanted states."""
+        return (i for i, code in enumerate(self.states or b"") if code in wanted)
+
+    def move(self, item: int, to: TaskState) -> None:
+        """Move one item.
+
+        Raises:
+            IllegalMove: the move is not in TRANSITIONS.
+        """
+        if self.states is None or not 0 <= item < len(self.states):
+            raise IllegalMove(f"{self.node.id}[{item}] → {to.label}: no such task run")
+        now = self.states[item]
+        if (now, to) not in _LEGAL:
+            raise IllegalMove(f"{self.node.id}[{item}]: {TaskState(now).label} → {to.label}")
+        self.states[item] = to
+        self.counts[now] -= 1
+        self.counts[to] += 1
+
+
+class RunState:
+    """A run as the fold of its events.
+
+    Only `apply` changes it, in time that does not depend on the size of the graph, but for `Opened`, `Reopened`
+    and events about whole nodes, which cost what their items cost.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes = {node_id: NodeRun(node) for node_id, node in graph.nodes.items()}
+        self.cancel_requested = False
+        self.finished = ""  # succeeded | failed | cancelled
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            ev.Opened: self._opened,
+            ev.Started: self._started,
+            ev.Succeeded: self._succeeded,
+            ev.Reused: self._reused,
+            ev.AttemptFailed: self._attempt_failed,
+            ev.Skipped: self._skipped,
+            ev.Cancelled: self._cancelled,
+            ev.CancelRequested: self._cancel_requested,
+            ev.ResultLost: self._result_lost,
+            ev.Reopened: self._reopened,
+            ev.RunFinished: self._run_finished,
+        }
+
+    def apply(self, event: ev.Event) -> None:
+        """Take one event into the state.
+
+        Raises:
+            IllegalMove: the event does not fit; the state is as before.
+        """
+        self._handlers[type(event)](event)
+
+    def holds(self, node: str, item: int, token: int) -> bool:
+        """Whether the attempt with this token is the current one of its task run."""
+        return self.nodes[node].tokens.get(item) == token
+
+    def _opened(self, e: ev.Opened) -> None:
+        run = self.nodes[e.node]
+        if run.opened:
+            raise IllegalMove(f"{e.node} is opened twice")
+        run.open(e.length, WAITING)
+
+    def _started(self, e: ev.Started) -> None:
+        run = self.nodes[e.node]
+        for item in e.items:
+            run.move(item, RUNNING)
+            run.tokens[item] = e.token
+            run.attempts[item] = run.attempts.get(item, 0) + 1
+            run.ready_at.pop(item, None)
+
+    def _succeeded(self, e: ev.Succeeded) -> None:
+        run = self.nodes[e.node]
+        self._check(e.node, e.item, e.token)
+        run.move(e.item, SUCCEEDED)
+        del run.tokens[e.item]
+        run.failures.pop(e.item, None)
+        run.sources.pop(e.item, None)
+        run.outputs[e.item] = e.outputs
+        run.keys[e.item] = e.key
+        if e.metrics:
+            run.metrics[e.item] = e.metrics
+
+    def _reused(self, e: ev.Reused) -> None:
+        run = self.nodes[e.node]
+        run.move(e.item, SUCCEEDED)
+        run.ready_at.pop(e.item, None)
+        run.failures.pop(e.item, None)
+        run.outputs[e.item] = e.outputs
+        run.keys[e.item] = e.key
+        run.sources[e.item] = e.source
+
+    def _attempt_failed(self, e: ev.AttemptFailed) -> None:
+        run = self.nodes[e.node]
+        if e.token:
+            self._check(e.node, e.item, e.token)
+        run.move(e.item, FAILED if e.retry_at is None else READY)
+        run.tokens.pop(e.item, None)
+        run.failures[e.item] = e.failure
+        if e.counted:
+            run.retries[e.item] = run.retries.get(e.item, 0) + 1
+        if e.retry_at is not None:
+            run.ready_at[e.item] = e.retry_at
+
+    def _skipped(self, e: ev.Skipped) -> None:
+        run = self.nodes[e.node]
+        run.reason = e.reason
+        self._end(run, e.items, SKIPPED)
+
+    def _cancelled(self, e: ev.Cancelled) -> None:
+        self._end(self.nodes[e.node], e.items, CANCELLED)
+
+    def _end(self, run: NodeRun, items: tuple[int, ...] | None, state: TaskState) -> None:
+        if items is None:
+            if run.opened:
+                raise IllegalMove(f"{run.node.id} is opened already, so its items are {state.label} one by one")
+            run.open(1, state)
+            return
+        for item in items:
+            run.move(item, state)
+            run.tokens.pop(item, None)
+            run.ready_at.pop(item, None)
+
+    def _cancel_requested(self, _: ev.CancelRequested) -> None:
+        self.cancel_requested = True
+
+    def _result_lost(self, e: ev.ResultLost) -> None:
+        run = self.nodes[e.node]
+        run.move(e.item, READY)
+        run.outputs[e.item] = None
+        run.sources.pop(e.item, None)
+
+    def _reopened(self, e: ev.Reopened) -> None:
+        self.cancel_requested = False
+        self.finished = ""
+        reset = set(e.reset)
+        for node_id, run in self.nodes.items():
+            if node_id in reset or (run.opened and not run.node.map and not run.all_succeeded):
+                run.reset()
+            elif run.opened and not run.all_succeeded:
+                _restart(run)
+
+    def _run_finished(self, e: ev.RunFinished) -> None:
+        self.finished = e.state
+
+    def _check(self, node: str, item: int, token: int) -> None:
+        if not self.holds(node, item, token):
+            raise IllegalMove(f"{node}[{item}]: the attempt with token {token} has lost its lease")
+
+
+def _restart(run: NodeRun) -> None:
+    """Of a mapped node keep what succeeded; a node that was ended before it was opened starts over whole."""
+    if run.length == 1 and run.states is not None and run.states[0] in (SKIPPED, CANCELLED):
+        run.reset()
+        return
+    for item in list(run.items(READY, RUNNING, FAILED, SKIPPED, CANCELLED)):
+        if run.state(item) in FINAL:
+            run.move(item, WAITING)
+        else:
+            run.states[item] = WAITING  # type: ignore[index]  # opened, or it would have no items
+            run.counts = [(run.states or b"").count(code) for code in TaskState]
+        run.retries.pop(item, None)
+        run.failures.pop(item, None)
+        run.ready_at.pop(item, None)
+        run.tokens.pop(item, None)
+
+
+def fold(graph: Graph, events: Iterable[ev.Event], graphs: Callable[[str], Graph] | None = None) -> RunState:
+    """The state of a run after `events`; `graphs` gives the graph of a digest, for runs that were reopened."""
+    state = RunState(graph)
+    for event in events:
+        if isinstance(event, ev.Reopened) and graphs is not None and event.graph != state.graph.digest:
+            state = regraph(state, graphs(event.graph))
+        state.apply(event)
+    return state
+
+
+def regraph(old: RunState, graph: Graph) -> RunState:
+    """The same run on another graph: results of nodes that both have are kept."""
+    if graph.digest == old.graph.digest:
+        return old
+    new = RunState(graph)
+    for node_id, run in new.nodes.items():
+        if node_id in old.nodes:
+            before = old.nodes[node_id]
+            for name in NodeRun.__slots__:
+                if name != "node":
+                    setattr(run, name, getattr(before, name))
+    return new
