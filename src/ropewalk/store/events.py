@@ -1,0 +1,175 @@
+"""The event log, and the rows that are its projection: both are written in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ropewalk.core import events as ev
+from ropewalk.core.errors import LeaseLostError
+from ropewalk.core.state import NodeRun, RunState
+from ropewalk.store.database import Database, Row
+from ropewalk.store.runs import Run
+
+_text = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A batch of events as it was committed."""
+
+    seq: int
+    at: float
+    events: list[ev.Event]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What one batch of events writes besides the log."""
+
+    task_runs: dict[tuple[str, int], Row] = field(default_factory=dict)
+    dropped: list[tuple[str, int]] = field(default_factory=list)
+    nodes: dict[str, int] = field(default_factory=dict)
+    reopened: list[str] | None = None  # nodes that start over
+    leases: dict[int, Row] = field(default_factory=dict)
+    ended: set[int] = field(default_factory=set)
+    blobs: list[Row] = field(default_factory=list)
+    attempts: list[Row] = field(default_factory=list)
+
+
+def read(db: Database, run: int, after: int = 0) -> list[Logged]:
+    """The events of a run that were committed after batch `after`."""
+    return [Logged(seq, at, ev.load(body)) for seq, at, body in db.query("events_read", run=run, after=after)]
+
+
+def append(
+    db: Database,
+    run: Run,
+    seq: int,
+    batch: list[ev.Event],
+    state: RunState,
+    *,
+    at: float,
+    keys: dict[int, list[str]],
+) -> None:
+    """Write a batch of events as number `seq`, with the rows that follow; the caller holds a transaction.
+
+    Args:
+        state: the run after these events.
+        keys: for each token of a `Started` event the cache keys that its items compute.
+
+    Raises:
+        LeaseLostError: another scheduler owns the run, or has written to it.
+    """
+    rows = _project(run.number, batch, state, at, keys)
+    final = state.finished or "running"
+    db.query(
+        "run_advance",
+        seq=seq,
+        state=final,
+        finished_at=at if state.finished else None,
+        graph=state.graph.digest,
+        number=run.number,
+        epoch=run.epoch,
+    )
+    if db.changes() == 0:
+        raise LeaseLostError(f"run {run.number} was taken over by another process", help=["ropewalk runs"])
+    db.query("events_append", run=run.number, seq=seq, at=at, body=ev.dump(batch))
+    _write(db, run.number, rows)
+
+
+def _write(db: Database, run: int, rows: _Rows) -> None:
+    if rows.reopened is not None:
+        db.query("task_run_reopen", run=run, reset=_text(rows.reopened))
+        db.query("lease_drop_run", run=run)
+        db.many("node_run_drop", [(run, node) for node in rows.reopened])
+    if rows.dropped:
+        db.many("task_run_drop", [(run, node, item) for node, item in rows.dropped])
+    if rows.nodes:
+        db.many("node_run_put", [(run, node, length) for node, length in rows.nodes.items()])
+    if rows.task_runs:
+        db.many("task_run_put", rows.task_runs.values())
+    if rows.attempts:
+        db.many("attempt_put", rows.attempts)
+    if rows.blobs:
+        db.many("blob_put", rows.blobs)
+    started = [row for token, row in rows.leases.items() if token not in rows.ended]
+    if started:
+        db.many("lease_put", started)
+    if ended := [token for token in rows.ended if token not in rows.leases]:
+        db.many("lease_drop", [(run, token) for token in ended])
+
+
+def _project(run: int, batch: Iterable[ev.Event], state: RunState, at: float, keys: dict[int, list[str]]) -> _Rows:
+    rows = _Rows()
+    for event in batch:
+        if isinstance(event, ev.Succeeded):
+            _succeeded(rows, run, event, state.nodes[event.node], at)
+        elif isinstance(event, ev.Reused):
+            _reused(rows, run, event, state.nodes[event.node], at)
+        elif isinstance(event, ev.Started):
+            lease = (run, event.token, event.node, _text(event.items), _text(keys[event.token]), event.worker, at)
+            rows.leases[event.token] = lease
+        elif isinstance(event, ev.AttemptFailed):
+            _failed(rows, run, event, state.nodes[event.node], at)
+        elif isinstance(event, ev.Opened):
+            rows.nodes[event.node] = event.length
+        elif isinstance(event, (ev.Skipped, ev.Cancelled)):
+            _ended(rows, run, event, state.nodes[event.node], at)
+        elif isinstance(event, ev.ResultLost):
+            rows.task_runs.pop((event.node, event.item), None)
+            rows.dropped.append((event.node, event.item))
+        elif isinstance(event, ev.Reopened):
+            rows.reopened = [node_id for node_id, node in state.nodes.items() if not node.opened]
+    return rows
+
+
+def _release(rows: _Rows, run: NodeRun, token: int) -> None:
+    """A lease over several items ends with the last of them."""
+    if token and token not in run.tokens.values():
+        rows.ended.add(token)
+
+
+def _succeeded(rows: _Rows, run: int, e: ev.Succeeded, node: NodeRun, at: float) -> None:
+    usage = e.usage
+    rows.task_runs[e.node, e.item] = (
+        run, e.node, e.item, "succeeded", node.attempts.get(e.item, 1), e.key, _text(ev.dump_outputs(e.outputs)), None,
+        usage.started_at, at, usage.wall_s, usage.cpu_s, usage.peak_bytes, None, None,
+        _text(e.metrics) if e.metrics else None,
+    )  # fmt: skip
+    for name, ref in e.outputs.items():
+        if ref.inline is None:
+            rows.blobs.append((ref.digest, run, e.node, e.item, name))
+        rows.blobs.extend((child, run, e.node, e.item, name) for child in ref.children)
+    _release(rows, node, e.token)
+
+
+def _reused(rows: _Rows, run: int, e: ev.Reused, node: NodeRun, at: float) -> None:
+    outputs = _text(ev.dump_outputs(e.outputs))
+    rows.task_runs[e.node, e.item] = (
+        run, e.node, e.item, "succeeded", node.attempts.get(e.item, 0), e.key, outputs, e.source,
+        None, at, e.saved_s, None, None, None, None, None,
+    )  # fmt: skip
+
+
+def _failed(rows: _Rows, run: int, e: ev.AttemptFailed, node: NodeRun, at: float) -> None:
+    failure, attempt = _text(e.failure.to_json()), node.attempts.get(e.item, 0)
+    rows.attempts.append((run, e.node, e.item, attempt, at, failure, e.usage.wall_s))
+    rows.task_runs[e.node, e.item] = (
+        run, e.node, e.item, "ready" if e.retry_at is not None else "failed", attempt, None, None, None,
+        e.usage.started_at or None, at, e.usage.wall_s, e.usage.cpu_s, e.usage.peak_bytes, failure, None, None,
+    )  # fmt: skip
+    _release(rows, node, e.token)
+
+
+def _ended(rows: _Rows, run: int, e: ev.Skipped | ev.Cancelled, node: NodeRun, at: float) -> None:
+    label = "skipped" if isinstance(e, ev.Skipped) else "cancelled"
+    detail = e.reason if isinstance(e, ev.Skipped) else None
+    for item in (0,) if e.items is None else e.items:
+        rows.task_runs[e.node, item] = (
+            run, e.node, item, label, node.attempts.get(item, 0), None, None, None,
+            None, at, None, None, None, None, detail, None,
+        )  # fmt: skip
+    if e.items is None:
+        rows.nodes[e.node] = 1

@@ -1,0 +1,2 @@
+SELECT node, item, attempt, at, failure, wall_s FROM attempts
+WHERE run = :run AND (:node IS NULL OR node = :node) ORDER BY node, item, attempt

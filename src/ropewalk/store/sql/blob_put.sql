@@ -1,0 +1,1 @@
+INSERT INTO blobs (digest, run, node, item, output) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING

@@ -1,0 +1,1 @@
+INSERT INTO events (run, seq, at, body) VALUES (:run, :seq, :at, :body)

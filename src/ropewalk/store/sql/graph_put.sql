@@ -1,0 +1,1 @@
+INSERT INTO graphs (digest, body) VALUES (:digest, :body) ON CONFLICT DO NOTHING

@@ -1,0 +1,1 @@
+INSERT INTO leases (run, token, node, items, keys, worker, at) VALUES (?, ?, ?, ?, ?, ?, ?)

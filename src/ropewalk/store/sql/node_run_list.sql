@@ -1,0 +1,1 @@
+SELECT node, length FROM node_runs WHERE run = :run

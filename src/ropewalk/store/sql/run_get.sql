@@ -1,0 +1,2 @@
+SELECT number, name, pipeline, target, graph, first_graph, params, overrides, seed, state, created_at, finished_at, seq, epoch, owner, cancel_requested, provenance
+FROM runs WHERE number = :number

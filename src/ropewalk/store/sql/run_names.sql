@@ -1,0 +1,1 @@
+SELECT name FROM runs ORDER BY number DESC LIMIT 500

@@ -1,0 +1,1 @@
+DELETE FROM task_runs WHERE run = ? AND node = ? AND item = ?

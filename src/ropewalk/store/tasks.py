@@ -1,0 +1,168 @@
+"""Task runs as rows: what listings, plans and lineage read without folding events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ropewalk.core import events as ev
+from ropewalk.core.artifact import Failure, Outputs
+from ropewalk.store.database import Database, Row
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRun:
+    """One node's, or one mapped item's, execution within a run."""
+
+    node: str
+    item: int
+    state: str
+    attempts: int
+    key: str | None
+    outputs: Outputs
+    source: int | None  # number of the run that computed it, when it was reused
+    started_at: float | None
+    finished_at: float
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+    failure: Failure | None
+    detail: str
+    metrics: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """What a listing shows."""
+        return {
+            "node": self.node, "item": self.item, "state": self.state, "attempts": self.attempts, "key": self.key,
+            "outputs": {n: {"digest": r.digest, "format": r.format, "type": r.type, "size_bytes": r.size_bytes,
+                            "preview": r.preview} for n, r in self.outputs.items()},
+            "reused_from": self.source, "started_at": self.started_at, "finished_at": self.finished_at,
+            "wall_s": self.wall_s, "cpu_s": self.cpu_s, "peak_bytes": self.peak_bytes,
+            "failure": self.failure.to_json() if self.failure else None, "detail": self.detail,
+            "metrics": self.metrics,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A result that may be reused."""
+
+    outputs: Outputs
+    run: int
+    finished_at: float
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Attempts under way."""
+
+    run: int
+    token: int
+    node: str
+    items: list[int]
+    keys: list[str]
+    worker: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many task runs of a node are in a state, and what they used."""
+
+    node: str
+    state: str
+    number: int
+    reused: int
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+    started_at: float | None
+    finished_at: float | None
+
+
+def listing(db: Database, run: int, node: str | None = None) -> list[TaskRun]:
+    """The task runs of a run that have gone beyond waiting."""
+    return [_task_run(row) for row in db.query("task_run_list", run=run, node=node)]
+
+
+def get(db: Database, run: int, node: str, item: int) -> TaskRun | None:
+    """One task run, or None when it has not gone beyond waiting."""
+    row = db.one("task_run_get", run=run, node=node, item=item)
+    return None if row is None else _task_run(row)
+
+
+def counts(db: Database, run: int) -> list[Count]:
+    """Task runs of a run by node and state."""
+    return [
+        Count(n, state, number, reused or 0, wall or 0.0, cpu or 0.0, peak or 0, started, finished)
+        for n, state, number, reused, wall, cpu, peak, started, finished in db.query("task_run_counts", run=run)
+    ]
+
+
+def lengths(db: Database, run: int) -> dict[str, int]:
+    """For each node that was opened, its number of task runs."""
+    return dict(db.query("node_run_list", run=run))
+
+
+def attempts(db: Database, run: int, node: str | None = None) -> list[tuple[str, int, int, float, Failure, float]]:
+    """Attempts that did not succeed: node, item, number, when, why, and how long they took."""
+    return [
+        (n, item, attempt, at, Failure.from_json(json.loads(failure)), wall_s)
+        for n, item, attempt, at, failure, wall_s in db.query("attempt_list", run=run, node=node)
+    ]
+
+
+def leases(db: Database, run: int) -> list[Lease]:
+    """Attempts of a run that are under way."""
+    return [
+        Lease(r, token, node, json.loads(items), json.loads(keys), worker, at)
+        for r, token, node, items, keys, worker, at in db.query("lease_list", run=run)
+    ]
+
+
+def computing(db: Database, run: int) -> list[tuple[list[str], int, dict[str, Any]]]:
+    """Keys that other runs are computing, with the run's number and the owner of its scheduler."""
+    rows = db.query("lease_others", run=run)
+    return [(json.loads(keys), number, json.loads(owner or "{}")) for keys, number, owner in rows]
+
+
+def lookup(db: Database, keys: Iterable[str]) -> dict[str, Hit]:
+    """For each key that a run has computed, its newest result."""
+    rows = db.query("cache_lookup", keys=json.dumps(list(keys)))
+    return {
+        key: Hit(ev.load_outputs(json.loads(outputs)), run, finished_at, wall_s or 0.0)
+        for key, outputs, run, finished_at, wall_s in rows
+    }
+
+
+def durations(db: Database, pipeline: str) -> dict[str, tuple[float, int, int]]:
+    """For each node: mean seconds of an attempt, in how many runs it was executed, and the last of these."""
+    return {node: (mean, runs, last) for node, mean, runs, last in db.query("node_durations", pipeline=pipeline)}
+
+
+def makers(db: Database, prefix: str) -> list[tuple[str, int, str, int, str]]:
+    """Digest, run, node, item and output name of every stored artifact whose digest begins with `prefix`."""
+    rows = db.query("blob_makers", low=prefix, high=prefix + "g")
+    found: list[tuple[str, int, str, int, str]] = [(r[0], r[1], r[2], r[3], r[4]) for r in rows]
+    for run, node, item, text in db.query("outputs_scan", text=f'"d":"{prefix}'):
+        for name, ref in json.loads(text).items():
+            if ref["d"].startswith(prefix) and (ref["d"], run, node, item, name) not in found:
+                found.append((ref["d"], run, node, item, name))
+    return found
+
+
+def live_digests(db: Database) -> Iterator[str]:
+    """Every blob that some run refers to."""
+    return (row[0] for row in db.query("blob_digests"))
+
+
+def _task_run(row: Row) -> TaskRun:
+    (node, item, state, tries, key, outputs, source, started, finished, wall, cpu, peak, failure, detail, metrics) = row
+    return TaskRun(
+        node, item, state, tries, key, ev.load_outputs(json.loads(outputs)) if outputs else {}, source, started,
+        finished, wall or 0.0, cpu or 0.0, peak or 0, Failure.from_json(json.loads(failure)) if failure else None,
+        detail or "", json.loads(metrics) if metrics else {},
+    )  # fmt: skip
