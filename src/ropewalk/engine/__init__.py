@@ -1,0 +1,1 @@
+"""What moves: the scheduler, the executors, and the one facade that everything outside uses."""

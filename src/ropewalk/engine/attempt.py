@@ -1,0 +1,177 @@
+"""One attempt, inside the process that runs it: load the inputs, call the task, save what it returns."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import FrameType
+from typing import Any
+
+from ropewalk.artifacts.blobs import Blobs
+from ropewalk.artifacts.materialize import load, save
+from ropewalk.core.artifact import Failed, Failure, Outcome, Outputs, Succeeded, Usage
+from ropewalk.core.cachekey import seed_of
+from ropewalk.core.errors import CorruptBlobError, UnstorableError
+from ropewalk.core.graph import OutputSpec
+from ropewalk.engine.context import Context, enter
+from ropewalk.engine.inputs import Source, materialise
+from ropewalk.engine.story import describe, describe_unstorable
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all task runs of a node have in common."""
+
+    id: int
+    run: int
+    node: str
+    task: str  # key of the function
+    outputs: OutputSpec
+    shared: tuple[tuple[str, Source], ...]
+    mapped: tuple[str, ...]  # names of the inputs that differ from item to item
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One attempt to be made."""
+
+    job: int
+    item: int
+    attempt: int
+    token: int
+    key: str
+    sources: tuple[Source, ...]  # of `Job.mapped`
+
+
+class TaskCancelled(BaseException):
+    """Raised inside a task when its attempt is to end; it may clean up, and then goes."""
+
+
+def execute(
+    job: Job,
+    order: Order,
+    function: Callable[..., Any],
+    blobs: Blobs,
+    report: Callable[[float, float], None] | None = None,
+) -> Outcome:
+    """Make one attempt. Whatever the task does, the answer is an outcome.
+
+    Raises:
+        TaskCancelled: the attempt was told to end.
+    """
+    wall, cpu, at = time.perf_counter(), time.process_time(), time.time()
+    seed = seed_of(order.key)
+    context = Context(job.run, job.node, order.item, order.attempt, seed, order.key, report=report)
+    enter(context)
+    try:
+        arguments = _load_inputs(job, order, blobs)
+        _set_seeds(seed)
+        result = _call(function, arguments)
+        outputs = _save_outputs(job, result, context, blobs)
+        return Succeeded(outputs, _usage(wall, cpu, at), context.metrics)
+    except TaskCancelled:
+        raise
+    except CorruptBlobError as error:
+        failure = Failure("input", error.title, retryable=False, lost_digest=error.digest)
+        return Failed(failure, _usage(wall, cpu, at))
+    except UnstorableError as error:
+        return Failed(describe_unstorable(error, function), _usage(wall, cpu, at))
+    except BaseException as error:  # noqa: BLE001  # sys.exit() and KeyboardInterrupt of a task are its failures too
+        return Failed(describe(error), _usage(wall, cpu, at))
+    finally:
+        enter(None)
+
+
+def _load_inputs(job: Job, order: Order, blobs: Blobs) -> dict[str, Any]:
+    pairs = (*job.shared, *zip(job.mapped, order.sources, strict=True))
+    return {name: materialise(source, lambda ref: load(ref, blobs)) for name, source in pairs}
+
+
+def _set_seeds(seed: int) -> None:
+    random.seed(seed)
+    if (numpy := sys.modules.get("numpy")) is not None and hasattr(numpy, "random"):
+        numpy.random.seed(seed)
+    if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "manual_seed"):
+        torch.manual_seed(seed)
+
+
+@cache
+def _shape(function: Callable[..., Any]) -> tuple[tuple[str, ...], str, str, bool]:
+    """Positional-only parameters, the names of *args and **kwargs, and whether the task is a coroutine."""
+    kinds = inspect.Parameter
+    positional, several, named = [], "", ""
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is kinds.POSITIONAL_ONLY:
+            positional.append(name)
+        elif parameter.kind is kinds.VAR_POSITIONAL:
+            several = name
+        elif parameter.kind is kinds.VAR_KEYWORD:
+            named = name
+    if several:  # what precedes *args can only be given by position
+        before = list(inspect.signature(function).parameters)
+        positional = before[: before.index(several)]
+    return tuple(positional), several, named, inspect.iscoroutinefunction(function)
+
+
+def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    positional, several, named, is_coroutine = _shape(function)
+    args = [arguments.pop(name) for name in positional if name in arguments]
+    if several:
+        args += arguments.pop(several, ())
+    if named:
+        arguments |= arguments.pop(named, {})
+    result = function(*args, **arguments)
+    return asyncio.run(result) if is_coroutine else result
+
+
+def _save_outputs(job: Job, result: Any, context: Context, blobs: Blobs) -> Outputs:
+    spec = job.outputs
+    if spec.kind == "single":
+        outputs = {"result": save(result, blobs)}
+    else:
+        outputs = {name: save(value, blobs, name=name) for name, value in split_result(spec, result).items()}
+    for name, figure in context.figures.items():
+        outputs[f"figure:{name}"] = save(figure, blobs, name=name)
+    return outputs
+
+
+def split_result(spec: OutputSpec, result: Any) -> dict[str, Any]:
+    """The value of each output.
+
+    Raises:
+        TypeError: the task did not return what its annotation says.
+    """
+    if spec.kind == "tuple":
+        if not isinstance(result, tuple) or len(result) != len(spec.names):
+            got = f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"
+            raise TypeError(f"the task is declared to return {len(spec.names)} values, but returned {got}")
+        return dict(zip(spec.names, result, strict=True))
+    lacking = [name for name in spec.names if not hasattr(result, name)]
+    if lacking:
+        expected = spec.type.rpartition(":")[2]
+        raise TypeError(f"the task is declared to return a {expected}, but returned a {type(result).__name__}")
+    return {name: getattr(result, name) for name in spec.names}
+
+
+def _usage(wall: float, cpu: float, at: float) -> Usage:
+    wall_s = time.perf_counter() - wall
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Usage(wall_s, time.process_time() - cpu, own * 1024, at)
+
+
+def raise_cancelled(_signal: int, _frame: FrameType | None) -> None:
+    """Signal handler of a worker: end the attempt that is under way."""
+    raise TaskCancelled
+
+
+def functions_of(tasks: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
+    """The plain functions of task objects."""
+    return {name: getattr(task, "fn", task) for name, task in tasks.items()}

@@ -1,0 +1,297 @@
+"""The one facade: whatever is outside the engine talks to it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ropewalk.artifacts.blobs import Blobs
+from ropewalk.artifacts.materialize import load
+from ropewalk.core import events as ev
+from ropewalk.core.artifact import ArtifactRef
+from ropewalk.core.errors import ExecutionError, UsageError
+from ropewalk.core.expr import to_json
+from ropewalk.core.graph import Graph
+from ropewalk.core.state import RunState, fold, regraph
+from ropewalk.engine.executors.base import Executor
+from ropewalk.engine.home import Home, find_home
+from ropewalk.engine.owner import is_alive, this_process
+from ropewalk.engine.prepare import Preparer
+from ropewalk.engine.provenance import collect
+from ropewalk.engine.result import RunResult
+from ropewalk.engine.reuse import Reuse
+from ropewalk.engine.scheduler import Listener, Scheduler
+from ropewalk.store import events as log
+from ropewalk.store import runs
+from ropewalk.store.database import Database, open_database
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A graph that can be run: with the functions of its tasks."""
+
+    graph: Graph
+    functions: Mapping[str, Callable[..., Any]]  # by key of Graph.tasks
+    params: Mapping[str, Any]
+    overrides: Mapping[str, str]  # "task.parameter" to text, already part of the graph
+    target: str = ""  # "file.py:name", for finding the pipeline again
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run it.
+
+    Attributes:
+        executor: "processes" or "inline".
+        workers: number of worker processes; None: one for each CPU.
+        seed: runs with different seeds share no results.
+        reuse: False: execute everything, whatever is known.
+    """
+
+    executor: str = "processes"
+    workers: int | None = None
+    seed: int = 0
+    reuse: bool = True
+
+
+class Client:
+    """Runs pipelines and tells about runs, in one project.
+
+    Args:
+        home: the project's state folder; None: found upward from the current folder.
+    """
+
+    def __init__(self, home: Path | str | None = None) -> None:
+        self.home: Home = find_home() if home is None else Home(Path(home).absolute())
+        self._db: Database | None = None
+
+    @property
+    def db(self) -> Database:
+        """The store, opened (and made) when it is first needed."""
+        if self._db is None:
+            self.home.prepare()
+            self._db = open_database(self.home.database)
+        return self._db
+
+    @property
+    def blobs(self) -> Blobs:
+        return Blobs(self.home.blobs)
+
+    def close(self) -> None:
+        """Give the store back."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, work: Work, options: Options = Options(), listener: Listener | None = None) -> RunResult:
+        """Start a run and drive it to its end in this process.
+
+        The result tells whether it succeeded; only what is not the user's work raises.
+        """
+        with self._executor(work, options) as executor:
+            new = runs.NewRun(
+                work.graph, dict(work.params), dict(work.overrides), work.target, options.seed, this_process(),
+                collect(Path.cwd(), self.blobs),
+            )  # fmt: skip
+            run = runs.create(self.db, new, time.time())
+            return self._drive(run, RunState(work.graph), executor, options, listener, [])
+
+    def resume(
+        self, run: runs.Run, work: Work, options: Options = Options(), listener: Listener | None = None
+    ) -> RunResult:
+        """Continue a run that was interrupted, cancelled or failed; what succeeded is kept.
+
+        Raises:
+            UsageError: it is still running, or has nothing left to do.
+        """
+        self.check_resumable(run)
+        with self._executor(work, options) as executor:
+            old = self.state(run)
+            first: list[ev.Event] = []
+            state = regraph(old, work.graph)
+            if old.finished or work.graph.digest != old.graph.digest:
+                reopened = ev.Reopened(work.graph.digest, changed_nodes(old.graph, work.graph))
+                with self.db.transaction():
+                    runs.put_graph(self.db, work.graph)
+                state.apply(reopened)
+                first.append(reopened)
+            state.cancel_requested = False
+            run = runs.take_over(self.db, run, this_process())
+            return self._drive(run, state, executor, replace(options, seed=run.seed), listener, first)
+
+    def check_resumable(self, run: runs.Run) -> None:
+        """Refuse what cannot be continued."""
+        if run.is_open and is_alive(run.owner):
+            raise UsageError(
+                f"run {run.number} is still running (process {run.owner.get('pid')})",
+                code="P303",
+                help=[f"ropewalk show {run.number}", f"ropewalk cancel {run.number}"],
+            )
+        if run.state == "succeeded":
+            raise UsageError(
+                f"run {run.number} has succeeded: there is nothing to continue",
+                code="P304",
+                help=["ropewalk run     starts a new one"],
+            )
+
+    def cancel(self, run: runs.Run, by: str) -> bool:
+        """Ask a run to stop; False when it had ended. One whose scheduler is gone is ended at once."""
+        if not run.is_open:
+            return False
+        if is_alive(run.owner):
+            return runs.ask_cancel(self.db, run.number, by)
+        state = self.state(run)
+        run = runs.take_over(self.db, run, this_process())
+        work = Work(state.graph, {}, run.params, run.overrides)
+        scheduler = self._scheduler(run, state, _NoExecutor(), work.params, Options(seed=run.seed), None)
+        scheduler.interrupt()
+        scheduler.drive()
+        return True
+
+    def state(self, run: runs.Run) -> RunState:
+        """The state of a run, folded from its events."""
+        events = (event for batch in log.read(self.db, run.number) for event in batch.events)
+        return fold(self.graph(run.first_graph), events, self.graph)
+
+    def graph(self, digest: str) -> Graph:
+        """The graph with this digest."""
+        return runs.get_graph(self.db, digest)
+
+    def result(self, run: runs.Run) -> RunResult:
+        """A run with the values that it made."""
+        return RunResult(run, self.state(run), self.blobs)
+
+    def load(self, ref: ArtifactRef) -> Any:
+        """The value of an artifact."""
+        return load(ref, self.blobs)
+
+    def _drive(
+        self,
+        run: runs.Run,
+        state: RunState,
+        executor: Executor,
+        options: Options,
+        listener: Listener | None,
+        first: list[ev.Event],
+    ) -> RunResult:
+        scheduler = self._scheduler(run, state, executor, run.params, options, listener)
+        with _interruptible(scheduler, executor):
+            scheduler.drive(first)
+        return RunResult(runs.get(self.db, run.number), state, self.blobs)
+
+    def _scheduler(
+        self,
+        run: runs.Run,
+        state: RunState,
+        executor: Executor,
+        params: Mapping[str, Any],
+        options: Options,
+        listener: Listener | None,
+    ) -> Scheduler:
+        blobs = self.blobs
+        reuse = Reuse(self.db, blobs, enabled=options.reuse)
+        preparer = Preparer(run.number, state, params, options.seed, lambda ref: load(ref, blobs))
+        return Scheduler(self.db, run, state, executor, preparer, reuse, listener)
+
+    @contextlib.contextmanager
+    def _executor(self, work: Work, options: Options) -> Iterator[Executor]:
+        self.home.prepare()
+        executor = make_executor(work.functions, self.home, options)
+        try:
+            yield executor
+        finally:
+            executor.close()
+
+
+def make_executor(functions: Mapping[str, Callable[..., Any]], home: Home, options: Options) -> Executor:
+    """The executor that the options name."""
+    if options.workers is not None and not 1 <= options.workers <= 1000:
+        raise UsageError(f"the number of workers must be from 1 to 1000, not {options.workers}")
+    if options.executor == "inline":
+        from ropewalk.engine.executors.inline import InlineExecutor
+
+        return InlineExecutor(functions, home, Blobs(home.blobs))
+    if options.executor == "processes":
+        from ropewalk.engine.executors.processes import ProcessExecutor
+
+        return ProcessExecutor(functions, home, options.workers or len(os.sched_getaffinity(0)))
+    raise UsageError(f"unknown executor `{options.executor}`", help=["--executor processes", "--executor inline"])
+
+
+def changed_nodes(old: Graph, new: Graph) -> tuple[str, ...]:
+    """Nodes whose results do not count any more in the new graph: what changed, and everything after it."""
+    changed: set[str] = set()
+    for node_id, node in new.nodes.items():
+        if any(up in changed for up in new.upstream[node_id]) or node_id not in old.nodes:
+            changed.add(node_id)
+        elif _essence(old, node_id) != _essence(new, node_id):
+            changed.add(node_id)
+    return tuple(node_id for node_id in new.nodes if node_id in changed)
+
+
+def _essence(graph: Graph, node_id: str) -> str:
+    node, spec = graph.nodes[node_id], graph.spec(node_id)
+    bindings = {name: to_json(binding) for name, binding in node.bindings.items()}
+    when = None if node.when is None else to_json(node.when)
+    mapping = None if node.map is None else [node.map.mode, node.map.names]
+    return json.dumps([spec.code.digest, bindings, when, mapping], default=str)
+
+
+class _NoExecutor:
+    """Runs nothing: for ending a run whose scheduler is gone."""
+
+    slots = 0
+
+    def offer(self, *_: object) -> None:
+        return None
+
+    def submit(self, *_: object) -> None:
+        raise ExecutionError("nothing can be run here")
+
+    def poll(self, _timeout_s: float) -> list[Any]:
+        return []
+
+    def kill(self, *_: object) -> None:
+        pass
+
+    def wake(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def _interruptible(scheduler: Scheduler, executor: Executor) -> Iterator[None]:
+    """Ctrl-C and SIGTERM ask the run to stop; a second Ctrl-C ends its tasks without grace."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        if scheduler.interrupt() > 1:
+            kill_all = getattr(executor, "kill_all", None)
+            if kill_all is not None:
+                kill_all()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

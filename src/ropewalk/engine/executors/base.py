@@ -1,0 +1,80 @@
+"""The seam between the scheduler and whatever runs attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from ropewalk.core.artifact import Failure, Outcome
+from ropewalk.engine.attempt import Job, Order
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An attempt ended by itself."""
+
+    node: str
+    item: int
+    token: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt was ended: killed, timed out, or its worker died."""
+
+    node: str
+    item: int
+    token: int
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """An order was given back before it was begun."""
+
+    node: str
+    item: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a task said of its progress."""
+
+    node: str
+    item: int
+    done: float
+    total: float
+
+
+Report: TypeAlias = Done | Ended | Returned | Progress
+
+
+class Executor(Protocol):
+    """Runs attempts.
+
+    Called by one thread only. Every order that was submitted is answered by exactly one of `Done`, `Ended` and
+    `Returned`, in any order.
+    """
+
+    slots: int  # how many attempts can run at the same time
+
+    def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
+        """A worker, not one of `taken`, for orders of this node now, and how many of `remaining`; None: all are busy."""
+
+    def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
+        """Give orders to a worker that was offered."""
+
+    def poll(self, timeout_s: float) -> list[Report]:
+        """What has happened; waits at most so long for the first report."""
+
+    def kill(self, node: str, item: int, token: int) -> None:
+        """End an attempt: first politely, after a grace period for certain."""
+
+    def wake(self) -> None:
+        """Make a waiting `poll` return; may be called from a signal handler."""
+
+    def close(self) -> None:
+        """End everything that runs and give all processes back. Harmless when called twice."""

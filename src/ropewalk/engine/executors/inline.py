@@ -1,0 +1,161 @@
+"""Attempts in this very process, one after another: no process to start, nothing to send."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ropewalk.artifacts.blobs import Blobs
+from ropewalk.core.artifact import Failed, Failure
+from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute
+from ropewalk.engine.executors.base import Done, Ended, Report, Returned
+from ropewalk.engine.home import Home
+
+CHUNK_S = 0.02  # reports are handed over at least so often, so that they are committed
+MAX_QUEUED = 512
+
+
+class InlineExecutor:
+    """Runs attempts in the calling thread, during `poll`."""
+
+    slots = 1
+
+    def __init__(self, functions: Mapping[str, Callable[..., Any]], home: Home, blobs: Blobs) -> None:
+        self._functions = functions
+        self._home = home
+        self._blobs = blobs
+        self._queue: deque[tuple[Job, Order]] = deque()
+        self._reports: list[Report] = []
+        self._interrupted = False
+
+    def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
+        return None if self._queue or taken else ("inline", MAX_QUEUED)
+
+    def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
+        self._queue.extend((job, order) for order in orders)
+
+    def poll(self, timeout_s: float) -> list[Report]:
+        if not self._queue and not self._reports:
+            if timeout_s > 0 and not self._interrupted:
+                time.sleep(min(timeout_s, 0.05))
+            return []
+        until = time.monotonic() + CHUNK_S
+        with _capturing() as capture:
+            while self._queue and not self._interrupted:
+                self._run(*self._queue.popleft(), capture)
+                if time.monotonic() >= until:
+                    break
+        self._interrupted = False
+        reports, self._reports = self._reports, []
+        return reports
+
+    def _run(self, job: Job, order: Order, capture: _Capture) -> None:
+        log = self._home.log(job.run, job.node, order.item, order.attempt)
+        capture.begin(log)
+        try:
+            with _alarm(job.timeout_s):
+                outcome = execute(job, order, self._functions[job.task], self._blobs)
+            if isinstance(outcome, Failed) and outcome.failure.error_type == "builtins.KeyboardInterrupt":
+                self._interrupted = True
+                self._end(job, order, Failure("cancelled", "interrupted", retryable=False))
+            else:
+                if isinstance(outcome, Failed):
+                    capture.write(outcome.failure.traceback)
+                self._reports.append(Done(job.node, order.item, order.token, outcome))
+        except TaskCancelled:
+            text = f"timed out after {job.timeout_s:g} s"
+            self._end(job, order, Failure("timeout", text))
+        finally:
+            capture.end()
+
+    def _end(self, job: Job, order: Order, failure: Failure) -> None:
+        self._reports.append(Ended(job.node, order.item, order.token, failure))
+
+    def kill(self, node: str, item: int, token: int) -> None:
+        for pair in [p for p in self._queue if (p[0].node, p[1].item, p[1].token) == (node, item, token)]:
+            self._queue.remove(pair)
+            self._reports.append(Returned(node, item, token))
+
+    def wake(self) -> None:
+        self._interrupted = True
+
+    def close(self) -> None:
+        self._queue.clear()
+
+
+@contextlib.contextmanager
+def _alarm(timeout_s: float | None) -> Iterator[None]:
+    """End what runs inside after `timeout_s`; only the main thread of a process can be told."""
+    if timeout_s is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        raise TaskCancelled
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, timeout_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class _Capture(io.TextIOBase):
+    """Stands in for stdout and stderr; makes the log file when something is written."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._file: Any = None
+
+    def begin(self, path: Path) -> None:
+        self._path = path
+
+    def end(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if self._file is None and self._path is not None and text:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+        if self._file is not None:
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+
+
+@contextlib.contextmanager
+def _capturing() -> Iterator[_Capture]:
+    capture = _Capture()
+    handler = logging.StreamHandler(capture)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(min(level, logging.INFO) or logging.INFO)
+    try:
+        with contextlib.redirect_stdout(capture), contextlib.redirect_stderr(capture):
+            yield capture
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        sys.stdout.flush()

@@ -1,0 +1,283 @@
+"""Attempts in warm worker processes on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import pickle
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from ropewalk.core.artifact import Failure
+from ropewalk.core.errors import StoreError
+from ropewalk.engine.attempt import Job, Order
+from ropewalk.engine.executors.base import Done, Ended, Progress, Report, Returned
+from ropewalk.engine.executors.child import work
+from ropewalk.engine.executors.nursery import Nursery
+from ropewalk.engine.home import Home
+
+BATCH_S = 0.02  # small tasks are sent together, about so much work at a time
+MAX_BATCH = 512
+OVERHEAD_S = 0.00005  # what a task costs a worker besides its body
+STEAL_AFTER_S = 0.05  # a worker silent for so long is inside one order; those behind it can go elsewhere
+GRACE_S = 5.0  # between the polite and the certain end of an attempt
+
+
+@dataclass(slots=True)
+class _Worker:
+    name: str
+    connection: Connection
+    queue: deque[tuple[Job, Order]] = field(default_factory=deque)
+    jobs: set[int] = field(default_factory=set)
+    heard_at: float = 0.0  # when it last reported, or was given something while idle
+    recalled: bool = False
+    ending: Failure | None = None  # why its present attempt is being ended
+    kill_at: float = math.inf
+
+
+class ProcessExecutor:
+    """Runs attempts in `slots` worker processes, forked from a nursery."""
+
+    def __init__(self, functions: Mapping[str, Callable[..., Any]], home: Home, slots: int) -> None:
+        self.slots = slots
+        self._home = home
+        self._nursery = Nursery(partial(work, functions=functions, home=home))
+        self._workers: dict[str, _Worker] = {}
+        self._dying: dict[str, _Worker] = {}  # their connection has closed; how they ended is not known yet
+        self._started = 0
+        self._mean_s: dict[str, float] = {}  # seconds of an attempt, by node, newest weighing most
+        self._reports: list[Report] = []
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._oom_kills = _oom_kills()
+        for _ in range(slots):
+            self._spawn()
+
+    def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
+        best, least = None, BATCH_S
+        for worker in self._workers.values():
+            backlog = self._backlog_s(worker)
+            if worker.ending is None and backlog < least and worker.name not in taken:
+                best, least = worker, backlog
+        if best is None:
+            return None
+        mean = self._mean_s.get(node)
+        if mean is None or (best.queue and mean > BATCH_S / 2):
+            return None if best.queue else (best.name, 1)
+        share = math.ceil(remaining / (2 * len(self._workers)))
+        return best.name, max(1, min(int(BATCH_S / mean), MAX_BATCH, share))
+
+    def _backlog_s(self, worker: _Worker) -> float:
+        if not worker.queue:
+            return 0.0
+        first, last = worker.queue[0][0].node, worker.queue[-1][0].node
+        mean = max(self._mean_s.get(first, math.inf), self._mean_s.get(last, math.inf))
+        return max(mean * len(worker.queue), 1e-9)
+
+    def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
+        to = self._workers.get(worker)
+        if to is None:  # it died since it was offered
+            self._reports += [Returned(job.node, order.item, order.token) for order in orders]
+            return
+        if not to.queue:
+            to.heard_at = time.monotonic()
+        to.queue.extend((job, order) for order in orders)
+        to.recalled = False
+        self._send(to, ("orders", None if job.id in to.jobs else job, list(orders)))
+        to.jobs.add(job.id)
+
+    def _send(self, worker: _Worker, message: tuple[Any, ...]) -> None:
+        with contextlib.suppress(OSError):  # its death is noticed where it is read
+            worker.connection.send_bytes(pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL))
+
+    def poll(self, timeout_s: float) -> list[Report]:
+        if self._reports:
+            timeout_s = 0
+        timeout_s = max(0.0, min(timeout_s, self._next_deadline() - time.monotonic()))
+        sources: list[Any] = [w.connection for w in self._workers.values()]
+        by_connection = {w.connection: w for w in self._workers.values()}
+        for ready in wait([*sources, self._nursery.control, self._wake_read], timeout_s):
+            if ready in by_connection:
+                self._read(by_connection[ready])
+            elif ready == self._wake_read:
+                os.read(self._wake_read, 4096)
+        self._bury()
+        self._watch()
+        reports, self._reports = self._reports, []
+        return reports
+
+    def _read(self, worker: _Worker) -> None:
+        """Take in everything that a worker has sent."""
+        try:
+            while worker.connection.poll(0):
+                messages = pickle.loads(worker.connection.recv_bytes())  # noqa: S301  # from our own child
+                worker.heard_at = time.monotonic()
+                for message in messages:
+                    self._take_in(worker, *message)
+        except (EOFError, OSError):
+            worker.connection.close()
+            self._workers.pop(worker.name)
+            self._dying[worker.name] = worker
+
+    def _take_in(self, worker: _Worker, kind: str, node: str, item: int, *rest: Any) -> None:
+        if kind == "progress":
+            self._reports.append(Progress(node, item, *rest))
+            return
+        token = rest[0]
+        for index, (_, order) in enumerate(worker.queue):
+            if order.token == token and order.item == item:
+                del worker.queue[index]
+                break
+        if kind == "done":
+            self._reports.append(Done(node, item, token, rest[1]))
+            self._learn(node, rest[1].usage.wall_s)
+        elif kind == "returned":
+            self._reports.append(Returned(node, item, token))
+        else:
+            failure = worker.ending or Failure("cancelled", "cancelled", retryable=False)
+            self._reports.append(Ended(node, item, token, failure))
+
+    def _learn(self, node: str, wall_s: float) -> None:
+        cost = wall_s + OVERHEAD_S
+        before = self._mean_s.get(node)
+        # a slow one counts at once, so that the next batch is not long
+        self._mean_s[node] = cost if before is None or cost > before * 4 else 0.9 * before + 0.1 * cost
+
+    def _bury(self) -> None:
+        """Answer for the orders of workers that have ended, and start others in their place."""
+        try:
+            exits = self._nursery.exits()
+        except EOFError:
+            raise StoreError(
+                "the process that keeps the workers was killed",
+                code="P350",
+                facts=["finished work is safe"],
+                help=["ropewalk resume"],
+            ) from None
+        for name, status in exits:
+            worker = self._workers.pop(name, None) or self._dying.pop(name, None)
+            if worker is None:
+                continue
+            if not worker.connection.closed:
+                self._drain(worker)
+            for index, (job, order) in enumerate(worker.queue):
+                if index == 0:
+                    failure = worker.ending or self._cause(status)
+                    self._reports.append(Ended(job.node, order.item, order.token, failure))
+                    self._keep_log(worker, job, order)
+                else:
+                    self._reports.append(Returned(job.node, order.item, order.token))
+            with contextlib.suppress(OSError):
+                self._home.spool(name).unlink()
+            self._spawn()
+
+    def _drain(self, worker: _Worker) -> None:
+        """What a worker sent before it died still counts."""
+        try:
+            while worker.connection.poll(0):
+                for message in pickle.loads(worker.connection.recv_bytes()):  # noqa: S301  # from our own child
+                    self._take_in(worker, *message)
+        except (EOFError, OSError):
+            pass
+        worker.connection.close()
+
+    def _keep_log(self, worker: _Worker, job: Job, order: Order) -> None:
+        path = self._home.log(job.run, job.node, order.item, order.attempt)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.rename(self._home.spool(worker.name), path)
+
+    def _cause(self, status: int) -> Failure:
+        """Why a worker died by itself."""
+        if os.WIFEXITED(status):
+            code = os.WEXITSTATUS(status)
+            return Failure("lost", f"the worker process exited with code {code} in the middle of the task")
+        name = signal.Signals(os.WTERMSIG(status)).name
+        kills = _oom_kills()
+        if name == "SIGKILL" and kills > self._oom_kills:
+            self._oom_kills = kills
+            return Failure("oom", "out of memory: the system killed the worker process")
+        return Failure("lost", f"the worker process was killed by {name}, from outside or by a crash in native code")
+
+    def _watch(self) -> None:
+        """Enforce timeouts, make ends certain, and move orders away from behind a long one."""
+        now = time.monotonic()
+        idle = any(not w.queue for w in self._workers.values())
+        for worker in list(self._workers.values()):
+            if now >= worker.kill_at:
+                worker.kill_at = math.inf
+                self._nursery.kill(worker.name, signal.SIGKILL)
+            if not worker.queue or worker.ending is not None:
+                continue
+            job = worker.queue[0][0]
+            if job.timeout_s is not None and now - worker.heard_at >= job.timeout_s:
+                self._end(worker, Failure("timeout", f"timed out after {job.timeout_s:g} s"))
+            elif idle and len(worker.queue) > 1 and not worker.recalled and now - worker.heard_at > STEAL_AFTER_S:
+                worker.recalled = True
+                self._send(worker, ("return",))
+
+    def _end(self, worker: _Worker, failure: Failure) -> None:
+        worker.ending = failure
+        worker.kill_at = time.monotonic() + GRACE_S
+        self._nursery.kill(worker.name, signal.SIGTERM)
+
+    def _next_deadline(self) -> float:
+        nearest = math.inf
+        for worker in self._workers.values():
+            nearest = min(nearest, worker.kill_at)
+            if worker.queue and worker.ending is None:
+                if (timeout_s := worker.queue[0][0].timeout_s) is not None:
+                    nearest = min(nearest, worker.heard_at + timeout_s)
+                if len(worker.queue) > 1 and not worker.recalled:
+                    nearest = min(nearest, worker.heard_at + 2 * STEAL_AFTER_S)
+        return nearest
+
+    def kill(self, node: str, item: int, token: int) -> None:
+        for worker in self._workers.values():
+            for index, (job, order) in enumerate(worker.queue):
+                if (job.node, order.item, order.token) != (node, item, token):
+                    continue
+                if index == 0 and worker.ending is None:
+                    self._end(worker, Failure("cancelled", "cancelled", retryable=False))
+                return
+
+    def wake(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._wake_write, b"!")
+
+    def kill_all(self) -> None:
+        """End everything that runs without grace."""
+        for worker in self._workers.values():
+            worker.kill_at = 0.0
+
+    def close(self) -> None:
+        self._nursery.close()
+        for worker in self._workers.values():
+            worker.connection.close()
+            with contextlib.suppress(OSError):
+                self._home.spool(worker.name).unlink()
+        self._workers.clear()
+        for fd in (self._wake_read, self._wake_write):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def _spawn(self) -> None:
+        self._started += 1
+        name = f"w{os.getpid()}-{self._started}"
+        connection: socket.socket = self._nursery.spawn(name)
+        self._workers[name] = _Worker(name, Connection(connection.detach()))
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has killed for memory since it started."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        with open("/proc/vmstat") as file:
+            return int(next(line for line in file if line.startswith("oom_kill ")).split()[1])
+    return 0

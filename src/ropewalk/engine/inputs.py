@@ -1,0 +1,278 @@
+"""From bindings to inputs: what a task run gets, how it counts in a key, and how it becomes a value.
+
+The scheduler turns an expression into a `Source`, which says where the value lies, and never loads what is not JSON.
+The attempt turns the source into the value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ropewalk.core import expr as ex
+from ropewalk.core.artifact import ArtifactRef, Outputs
+from ropewalk.core.expr import Expr, Unavailable
+from ropewalk.core.graph import OutputSpec
+from ropewalk.core.state import RunState
+from ropewalk.core.values import decode, digest, encode, find
+
+_dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+Load: TypeAlias = Callable[[ArtifactRef], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A plain value in the encoding of `core.values`."""
+
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An artifact, or the part of it at `path`."""
+
+    ref: ArtifactRef
+    path: tuple[ex.Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All outputs of a task that has several, put together again."""
+
+    outputs: Outputs
+    spec: OutputSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A list of sources: the collected results of a mapped node."""
+
+    items: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element of a list that the scheduler does not look into."""
+
+    source: Source
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """An operator or a container over other sources."""
+
+    expr: ex.Op | ex.Build  # its args are not used
+    args: tuple[Source, ...]
+
+
+Source: TypeAlias = Value | Stored | Whole | Many | Element | Computed
+NOTHING = Value(None)
+
+
+class Resolver:
+    """Finds the sources of expressions in the present state of a run."""
+
+    def __init__(self, state: RunState, params: Mapping[str, Any], load: Load) -> None:
+        self.state = state
+        self.params = params
+        self.load = load
+        self._known: dict[str, Any] = {}  # decoded JSON artifacts by digest
+
+    def source(self, expr: Expr, *, lenient: bool = False) -> Source:
+        """Where the value of an expression lies.
+
+        Args:
+            lenient: what is not available is None, for tasks that run whatever happened before.
+
+        Raises:
+            Unavailable: a reference has no value.
+        """
+        try:
+            return self._source(expr)
+        except Unavailable:
+            if lenient:
+                return NOTHING
+            raise
+
+    def _source(self, expr: Expr) -> Source:
+        if isinstance(expr, ex.Const):
+            return Value(expr.data)
+        if isinstance(expr, ex.Param):
+            return Value(encode(self.params[expr.name]))
+        if isinstance(expr, ex.Ref):
+            return self._ref(expr)
+        if isinstance(expr, ex.FirstOf):
+            return self._first(expr)
+        parts = expr.args if isinstance(expr, ex.Op) else expr.items
+        return Computed(expr, tuple(self._source(part) for part in parts))
+
+    def _first(self, expr: ex.FirstOf) -> Source:
+        for option in expr.options:
+            try:
+                return self._source(option)
+            except Unavailable:
+                continue
+        raise Unavailable
+
+    def _ref(self, ref: ex.Ref) -> Source:
+        run = self.state.nodes[ref.node]
+        spec = self.state.graph.spec(ref.node).outputs
+        if run.node.map is None:
+            return _part(run.outputs[0] if run.opened else None, spec, ref.path)
+        if not run.opened:
+            raise Unavailable
+        if ref.path and ref.path[0][0] == "item":
+            index, rest = ref.path[0][1], ref.path[1:]
+            return _part(run.outputs[index], spec, rest)
+        return Many(tuple(_part(outputs, spec, ref.path) for outputs in run.outputs))
+
+    def item_of(self, ref: ex.Ref, item: int) -> Source:
+        """One item's result of a mapped node."""
+        return _part(self.state.nodes[ref.node].outputs[item], self.state.graph.spec(ref.node).outputs, ref.path)
+
+    def value(self, source: Source) -> Any:
+        """The value of a source, loading whatever it takes."""
+        return materialise(source, self._cached_load)
+
+    def elements(self, source: Source) -> list[Source]:
+        """The sources of the elements of a list.
+
+        Raises:
+            TypeError: it is not a list, or its length is not known.
+        """
+        if isinstance(source, Many):
+            return list(source.items)
+        if isinstance(source, Stored) and source.ref.format != "json" and not source.path:
+            if source.ref.length is None:
+                raise TypeError(f"a `{source.ref.type}` has no items to map over")
+            return [Element(source, index) for index in range(source.ref.length)]
+        value = self.value(source)
+        if not isinstance(value, (list, tuple, range, set, frozenset)):
+            raise TypeError(f"a `{type(value).__name__}` cannot be mapped over: it must be a list")
+        ordered = sorted(value, key=lambda v: _dumps(encode(v))) if isinstance(value, (set, frozenset)) else value
+        return [Value(encode(v)) for v in ordered]
+
+    def identity(self, source: Source) -> str:
+        """What of a source counts in a cache key: its content, not where it lies."""
+        if isinstance(source, Value):
+            return _value_identity(source.data)
+        if isinstance(source, Stored):
+            if not source.path:
+                return source.ref.identity
+            if source.ref.format == "json":
+                return _value_identity(encode(self.value(source)))
+            return f"{source.ref.identity}{ex.show_path(source.path)}"
+        if isinstance(source, Whole):
+            parts = [f"{name}={ref.identity}" for name, ref in source.outputs.items()]
+            return "whole:" + _hash(parts)
+        if isinstance(source, Many):
+            return "many:" + _hash([self.identity(item) for item in source.items])
+        if isinstance(source, Element):
+            return f"{self.identity(source.source)}[{source.index}]"
+        if _is_plain(source):
+            return _value_identity(encode(self.value(source)))
+        name = source.expr.name if isinstance(source.expr, ex.Op) else source.expr.kind + repr(source.expr.keys)
+        return f"{name}:" + _hash([self.identity(arg) for arg in source.args])
+
+    def _cached_load(self, ref: ArtifactRef) -> Any:
+        if ref.format != "json":
+            return self.load(ref)
+        if ref.digest not in self._known:
+            if len(self._known) > 1000:
+                self._known.clear()
+            self._known[ref.digest] = self.load(ref)
+        return self._known[ref.digest]
+
+
+def materialise(source: Source, load: Load) -> Any:
+    """The value of a source."""
+    if isinstance(source, Value):
+        return decode(source.data)
+    if isinstance(source, Stored):
+        value = load(source.ref)
+        return ex.project(value, source.path) if source.path else value
+    if isinstance(source, Many):
+        return [materialise(item, load) for item in source.items]
+    if isinstance(source, Element):
+        return materialise(source.source, load)[source.index]
+    if isinstance(source, Whole):
+        return _assemble(source, load)
+    values = [materialise(arg, load) for arg in source.args]
+    if isinstance(source.expr, ex.Op):
+        return ex.OPERATORS[source.expr.name][1](*values)
+    if source.expr.kind == "dict":
+        return dict(zip(source.expr.keys, values, strict=True))
+    return tuple(values) if source.expr.kind == "tuple" else values
+
+
+def _assemble(source: Whole, load: Load) -> Any:
+    values = {name: load(source.outputs[name]) for name in source.spec.names}
+    if source.spec.kind == "tuple":
+        return tuple(values.values())
+    kind = find(source.spec.type)
+    if hasattr(kind, "_fields"):
+        return kind(**values)
+    made = object.__new__(kind)  # not __init__, which may have side effects
+    for name, value in values.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+def _part(outputs: Outputs | None, spec: OutputSpec, path: tuple[ex.Step, ...]) -> Source:
+    if outputs is None:
+        raise Unavailable
+    if spec.kind == "single":
+        return Stored(outputs["result"], path)
+    if not path:
+        return Whole({name: outputs[name] for name in spec.names}, spec)
+    kind, key = path[0]
+    name = spec.names[key] if kind == "item" and isinstance(key, int) else str(key)
+    return Stored(outputs[name], path[1:])
+
+
+def _is_plain(source: Source) -> bool:
+    """Whether the scheduler can know the value: constants and JSON all the way down."""
+    if isinstance(source, Value):
+        return True
+    if isinstance(source, Stored):
+        return source.ref.format == "json"
+    return isinstance(source, Computed) and all(_is_plain(arg) for arg in source.args)
+
+
+def _value_identity(data: Any) -> str:
+    """Equal to the identity of the same value as a stored artifact; a path counts by the content it leads to."""
+    text = _dumps(data).encode()
+    identity = f"json:{digest(text)}"
+    if b'"$":"path"' in text:
+        identity += "".join(f"+{_content(Path(p))}" for p in _paths(data))
+    return identity
+
+
+def _paths(data: Any) -> list[str]:
+    if isinstance(data, list):
+        return [p for item in data for p in _paths(item)]
+    if isinstance(data, dict):
+        if data.get("$") == "path":
+            return [str(data["v"])]
+        return [p for item in data.values() for p in _paths(item)]
+    return []
+
+
+def _content(path: Path) -> str:
+    """Digest of a file, or of all files below a folder; empty when there is nothing."""
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+        return _hash([f"{p.relative_to(path)}={_content(p)}" for p in files])
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash(parts: list[str]) -> str:
+    return digest("\n".join(parts).encode())

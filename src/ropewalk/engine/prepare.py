@@ -1,0 +1,161 @@
+"""From a ready task run to an order: its inputs, its key, what is known of that key, and its lease."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ropewalk.core import expr as ex
+from ropewalk.core.cachekey import cache_key, prefix
+from ropewalk.core.graph import Node
+from ropewalk.core.state import RunState
+from ropewalk.engine.attempt import Job
+from ropewalk.engine.inputs import Load, Resolver, Source
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What the task runs of a node have in common, worked out once."""
+
+    job: Job
+    prefix: bytes
+    shared: list[tuple[str, str]]  # name and identity of inputs that are the same for all items
+    elements: dict[str, list[Source]]  # of inputs that are taken apart
+    sizes: tuple[int, ...]  # lengths of `elements`, for a cross product
+    ignored: frozenset[str]
+    aligned: dict[str, ex.Ref]  # inputs that follow a mapped node item by item
+
+
+class Preparer:
+    """Prepares nodes of one run.
+
+    Args:
+        load: gives the value of an artifact; only used for JSON and for conditions.
+    """
+
+    def __init__(self, run: int, state: RunState, params: Mapping[str, Any], seed: int, load: Load) -> None:
+        self._run = run
+        self._state = state
+        self._seed = seed
+        self._resolver = Resolver(state, params, load)
+        self._nodes: dict[str, Prepared] = {}
+        self._jobs = 0
+
+    def forget(self, node_id: str) -> None:
+        """Work a node out anew the next time, since a result that it uses has changed its place."""
+        self._nodes.pop(node_id, None)
+
+    def condition(self, node: Node) -> bool:
+        """Whether the node's condition holds.
+
+        Raises:
+            Unavailable: it refers to something that has no value.
+        """
+        if node.when is None:
+            return True
+        return bool(self._resolver.value(self._resolver.source(node.when)))
+
+    def length(self, node: Node) -> int:
+        """How many task runs a node has.
+
+        Raises:
+            TypeError: what it maps over is not a list.
+            ValueError: lists that go together have different lengths.
+        """
+        if node.map is None:
+            return 1
+        lengths = {name: self._length(node.bindings[name]) for name in node.map.names}
+        if node.map.mode == "cross":
+            product = 1
+            for length in lengths.values():
+                product *= length
+            return product
+        if len(set(lengths.values())) > 1:
+            shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise ValueError(f"lists that are mapped together must have the same length, but {shown}")
+        return next(iter(lengths.values()))
+
+    def _length(self, binding: ex.Expr) -> int:
+        if isinstance(binding, ex.Ref) and self._state.nodes[binding.node].node.map is not None:
+            if not (binding.path and binding.path[0][0] == "item"):
+                return self._state.nodes[binding.node].length
+        return len(self._resolver.elements(self._resolver.source(binding)))
+
+    def prepare(self, node_id: str) -> Prepared:
+        """What the task runs of a node have in common."""
+        if node_id not in self._nodes:
+            self._nodes[node_id] = self._prepare(self._state.nodes[node_id].node)
+        return self._nodes[node_id]
+
+    def _prepare(self, node: Node) -> Prepared:
+        names = node.map.names if node.map is not None else ()
+        lenient = node.policy.run_if != "all_succeeded"
+        sources = {
+            name: self._resolver.source(binding, lenient=lenient)
+            for name, binding in node.bindings.items()
+            if name not in names
+        }
+        aligned, elements = {}, {}
+        for name in names:
+            binding = node.bindings[name]
+            if isinstance(binding, ex.Ref) and self._follows(node, binding):
+                aligned[name] = binding
+            else:
+                elements[name] = self._resolver.elements(self._resolver.source(binding))
+        spec, cache = self._state.graph.spec(node.id), node.policy.cache
+        self._jobs += 1
+        timeout_s = node.policy.timeout_s
+        job = Job(self._jobs, self._run, node.id, node.task, spec.outputs, tuple(sources.items()), names, timeout_s)
+        ignored = frozenset(cache.ignore)
+        shared = [(name, self._resolver.identity(s)) for name, s in sources.items() if name not in ignored]
+        environment = {name: os.environ.get(name) for name in cache.env}
+        return Prepared(
+            job, prefix(spec, cache, environment, self._seed), shared, elements,
+            tuple(len(elements[name]) for name in names if name in elements), ignored, aligned,
+        )  # fmt: skip
+
+    def _follows(self, node: Node, ref: ex.Ref) -> bool:
+        """Whether items of the input are looked at one by one, since its node need not have settled."""
+        return (
+            node.map is not None
+            and node.map.mode == "zip"
+            and self._state.nodes[ref.node].node.map is not None
+            and not (ref.path and ref.path[0][0] == "item")
+        )
+
+    def sources(self, prepared: Prepared, item: int) -> tuple[Source, ...]:
+        """The sources of the inputs that are particular to one item.
+
+        Raises:
+            Unavailable: a result that it follows is not there.
+        """
+        if not prepared.job.mapped:
+            return ()
+        if prepared.aligned:
+            return tuple(
+                self._resolver.item_of(prepared.aligned[name], item)
+                if name in prepared.aligned
+                else prepared.elements[name][item]
+                for name in prepared.job.mapped
+            )
+        columns = list(prepared.elements.values())
+        if self._state.nodes[prepared.job.node].node.map.mode == "zip":  # type: ignore[union-attr]  # it is mapped
+            return tuple(column[item] for column in columns)
+        indices = []
+        for size in reversed(prepared.sizes):
+            item, index = divmod(item, size)
+            indices.append(index)
+        return tuple(column[index] for column, index in zip(columns, reversed(indices), strict=True))
+
+    def key(self, prepared: Prepared, sources: tuple[Source, ...]) -> str:
+        """The cache key of one task run."""
+        if not sources:
+            return cache_key(prepared.prefix, sorted(prepared.shared))
+        own = [
+            (name, self._resolver.identity(source))
+            for name, source in zip(prepared.job.mapped, sources, strict=True)
+            if name not in prepared.ignored
+        ]
+        return cache_key(prepared.prefix, sorted(prepared.shared + own))

@@ -1,0 +1,85 @@
+"""Which results may be taken from earlier runs, and which are being computed right now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ropewalk.artifacts.blobs import Blobs
+from ropewalk.core.artifact import ArtifactRef, Outputs
+from ropewalk.core.policy import Cache
+from ropewalk.core.state import RunState
+from ropewalk.engine.owner import is_alive
+from ropewalk.store import tasks
+from ropewalk.store.database import Database
+
+
+class Reuse:
+    """What is known of cache keys, for one run.
+
+    Args:
+        enabled: False: nothing is taken from before, as `--no-cache` and `replay` want it.
+    """
+
+    def __init__(self, db: Database, blobs: Blobs, *, enabled: bool = True) -> None:
+        self._db = db
+        self._blobs = blobs
+        self._enabled = enabled
+        self._computing: set[str] = set()
+        self._version = -1
+        self._others: set[str] = set()
+
+    def find(self, wanted: Mapping[str, Cache], now: float) -> dict[str, tasks.Hit]:
+        """For each key a result that is young enough and whose blobs are there."""
+        if not self._enabled or not wanted:
+            return {}
+        found = tasks.lookup(self._db, wanted)
+        return {key: hit for key, hit in found.items() if self._is_good(hit, wanted[key], now)}
+
+    def _is_good(self, hit: tasks.Hit, cache: Cache, now: float) -> bool:
+        if cache.ttl_s is not None and now - hit.finished_at > cache.ttl_s:
+            return False
+        return all(self.is_there(ref) for ref in hit.outputs.values())
+
+    def is_there(self, ref: ArtifactRef) -> bool:
+        """Whether every file of an artifact exists and has the right size."""
+        if ref.inline is None and not self._blobs.exists(ref.digest, ref.size_bytes):
+            return False
+        return all(self._blobs.exists(child) for child in ref.children)
+
+    def begin(self, key: str) -> None:
+        """This run computes the key."""
+        self._computing.add(key)
+
+    def end(self, key: str) -> None:
+        """This run does not compute the key any more."""
+        self._computing.discard(key)
+
+    def is_computing(self, key: str) -> bool:
+        """Whether a task run of this run computes the key already."""
+        return key in self._computing
+
+    def taken_by_others(self, run: int) -> set[str]:
+        """Keys that other living runs are computing."""
+        if not self._enabled:
+            return set()
+        version = self._db.data_version()
+        if version != self._version or self._others:
+            self._version = version
+            self._others = {
+                key for keys, _, owner in tasks.computing(self._db, run) if is_alive(owner) for key in keys
+            }
+        return self._others
+
+    def makers(self, state: RunState, digest: str) -> list[tuple[str, int]]:
+        """Task runs of this run whose result needs the given blob, which was found missing or corrupt."""
+        self._blobs.quarantine(digest)
+        return [
+            (node_id, item)
+            for node_id, run in state.nodes.items()
+            for item, outputs in enumerate(run.outputs)
+            if outputs is not None and _holds(outputs, digest)
+        ]
+
+
+def _holds(outputs: Outputs, digest: str) -> bool:
+    return any(ref.digest == digest or digest in ref.children for ref in outputs.values())

@@ -1,0 +1,388 @@
+"""The loop that moves a run: what happened → what to do → one commit → do it."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ropewalk.core import events as ev
+from ropewalk.core.artifact import Failed, Failure, Usage
+from ropewalk.core.decide import Decider, Kill, Open, Run, lost_events
+from ropewalk.core.errors import RopewalkError
+from ropewalk.core.expr import Unavailable
+from ropewalk.core.failpoint import failpoint
+from ropewalk.core.settle import settle
+from ropewalk.core.state import READY, RunState
+from ropewalk.engine.attempt import Order
+from ropewalk.engine.executors.base import Done, Ended, Executor, Progress, Report, Returned
+from ropewalk.engine.prepare import Prepared, Preparer
+from ropewalk.engine.reuse import Reuse
+from ropewalk.engine.story import describe
+from ropewalk.store import events as log
+from ropewalk.store import runs
+from ropewalk.store.database import Database
+
+CHUNK = 512  # task runs whose keys are looked up together
+MAX_LOSSES = 5  # attempts of a task run that may find an input lost, before it is given up
+LOOK_S = 0.2  # how often the store is asked for wishes of other processes
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a listener is told after each commit."""
+
+    events: list[ev.Event]
+    progress: list[Progress]
+    state: RunState
+
+
+Listener: TypeAlias = Callable[[Step], None]
+_Ready: TypeAlias = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    worker: str
+    prepared: Prepared
+    orders: list[Order]
+
+
+class Scheduler:
+    """Drives one run to its end.
+
+    Raises:
+        LeaseLostError: from `drive`, when another process took the run over.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        run: runs.Run,
+        state: RunState,
+        executor: Executor,
+        preparer: Preparer,
+        reuse: Reuse,
+        listener: Listener | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._db = db
+        self._run = run
+        self._state = state
+        self._executor = executor
+        self._preparer = preparer
+        self._reuse = reuse
+        self._listener = listener
+        self._clock = clock
+        self._decider = Decider(state)
+        self._seq = run.seq
+        self._batch: list[ev.Event] = []
+        self._progress: list[Progress] = []
+        self._ready: deque[tuple[str, Iterable[int]]] = deque()
+        self._startable: dict[str, deque[Order]] = {}  # by node: looked up, not to be reused
+        self._later: list[tuple[float, str, int]] = []
+        self._keys: dict[int, list[str]] = {}  # of the leases that this batch grants
+        self._token = run.epoch << 32
+        self._parked: dict[str, list[_Ready]] = {}  # by key: task runs that await the same key computed elsewhere
+        self._granted: dict[_Ready, Order] = {}  # attempts under way
+        self._released: list[_Ready] = []  # were parked; are ready again after the next commit
+        self._interrupts = 0
+        self._looked_at = 0.0
+
+    def drive(self, first: Iterable[ev.Event] = ()) -> str:
+        """Run until nothing is left to do; the final state of the run.
+
+        Args:
+            first: events that are part of the state already, but not of the log.
+        """
+        self._batch += first
+        for event in lost_events(self._state, Failure("lost", "the scheduler ended"), self._clock()):
+            self._decider.feed(event)
+        self._decider.recover()
+        while True:
+            self._obey()
+            claims = self._commit()
+            for claim in claims:
+                self._executor.submit(claim.worker, claim.prepared.job, claim.orders)
+            if self._state.finished:
+                return self._state.finished
+            for report in self._executor.poll(self._patience_s()):
+                self._take_in(report)
+            self._look()
+
+    def interrupt(self) -> int:
+        """Ask the run to stop, from a signal handler; how often it was asked."""
+        self._interrupts += 1
+        self._executor.wake()
+        return self._interrupts
+
+    # what the decider asks for
+
+    def _obey(self) -> None:
+        """Do what the decider asks, and what follows from that, until only waiting is left."""
+        while True:
+            events, commands = self._decider.take()
+            self._batch += events
+            for command in commands:
+                if isinstance(command, Run):
+                    self._enqueue(command)
+                elif isinstance(command, Open):
+                    self._open(command.node)
+                elif isinstance(command, Kill):
+                    self._executor.kill(command.node, command.item, command.token)
+            if not commands and not self._look_up():
+                return
+
+    def _enqueue(self, command: Run) -> None:
+        if command.at is not None and command.at > self._clock():
+            for item in command.items:
+                heapq.heappush(self._later, (command.at, command.node, item))
+        else:
+            self._ready.append((command.node, iter(command.items)))
+
+    def _open(self, node_id: str) -> None:
+        node = self._state.nodes[node_id].node
+        try:
+            if self._preparer.condition(node):
+                self._decider.feed(ev.Opened(node_id, self._preparer.length(node)))
+            else:
+                self._decider.feed(ev.Skipped(node_id, None, "its condition is false"))
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with the condition or the list, the task fails
+            self._decider.feed(ev.Opened(node_id, 1))
+            failure = _input_failure(error)
+            self._decider.feed(settle(self._state, node_id, 0, 0, failure, self._clock()))
+
+    # keys and reuse
+
+    def _look_up(self) -> bool:
+        """Work out the keys of some ready task runs and reuse what is known; whether anything came of it."""
+        now = self._clock()
+        while self._later and self._later[0][0] <= now:
+            _, node_id, item = heapq.heappop(self._later)
+            self._ready.append((node_id, (item,)))
+        if sum(map(len, self._startable.values())) >= CHUNK:
+            return False
+        orders: dict[str, list[tuple[str, Order]]] = {}
+        for node_id, item in self._take_ready():
+            try:
+                prepared = self._preparer.prepare(node_id)
+                sources = self._preparer.sources(prepared, item)
+                key = self._preparer.key(prepared, sources)
+            except Exception as error:  # noqa: BLE001  # an input that cannot be worked out fails its task
+                self._decider.feed(settle(self._state, node_id, item, 0, _input_failure(error), now))
+                continue
+            orders.setdefault(key, []).append((node_id, Order(prepared.job.id, item, 0, 0, key, sources)))
+        if not orders:
+            return False
+        self._reuse_or_start(orders, now)
+        return True
+
+    def _take_ready(self) -> list[_Ready]:
+        taken: list[_Ready] = []
+        while self._ready and len(taken) < CHUNK:
+            node_id, items = self._ready[0]
+            for item in items:
+                if self._state.nodes[node_id].state(item) is READY and self._decider.runnable(node_id, item):
+                    taken.append((node_id, item))
+                    if len(taken) == CHUNK:
+                        break
+            else:
+                self._ready.popleft()
+        return taken
+
+    def _reuse_or_start(self, orders: dict[str, list[tuple[str, Order]]], now: float) -> None:
+        nodes = self._state.nodes
+        wanted = {k: nodes[pairs[0][0]].node.policy.cache for k, pairs in orders.items()}
+        hits = self._reuse.find({k: cache for k, cache in wanted.items() if cache.enabled}, now)
+        for key, pairs in orders.items():
+            for node_id, order in pairs:
+                hit = hits.get(key)
+                if hit is not None and nodes[node_id].node.policy.cache.enabled:
+                    self._decider.feed(ev.Reused(node_id, order.item, key, hit.outputs, hit.run, hit.wall_s))
+                elif nodes[node_id].node.policy.cache.enabled and self._reuse.is_computing(key):
+                    self._parked.setdefault(key, []).append((node_id, order.item))
+                else:
+                    self._reuse.begin(key)
+                    self._startable.setdefault(node_id, deque()).append(order)
+
+    # one commit
+
+    def _commit(self) -> list[_Claim]:
+        """Write what happened and grant leases for what comes next, in one transaction."""
+        if not self._batch and not self._has_room():
+            self._tell()
+            return []
+        with self._db.transaction():
+            self._leave_to_others()
+            claims = self._claim()
+            events, commands = self._decider.take()
+            self._batch += events
+            for command in commands:
+                if isinstance(command, Run):
+                    self._enqueue(command)
+            if not self._batch:
+                return claims
+            self._seq += 1
+            failpoint("commit.append")
+            log.append(
+                self._db, self._run, self._seq, self._batch, self._state, at=self._clock(), keys=self._keys
+            )
+        self._keys = {}
+        failpoint("commit.done")
+        released, self._released = self._released, []
+        self._ready.extend((node_id, (item,)) for node_id, item in released)
+        self._tell()
+        return claims
+
+    def _has_room(self) -> bool:
+        """Whether the executor would take something that is waiting."""
+        return any(self._executor.offer(node_id, len(orders)) for node_id, orders in self._startable.items())
+
+    def _tell(self) -> None:
+        batch, self._batch = self._batch, []
+        progress, self._progress = self._progress, []
+        if self._listener is not None and (batch or progress):
+            self._listener(Step(batch, progress, self._state))
+
+    def _leave_to_others(self) -> None:
+        """Park task runs whose key another run began to compute since it was looked up."""
+        taken = self._reuse.taken_by_others(self._run.number)
+        if not taken:
+            return
+        for node_id, orders in self._startable.items():
+            if not self._state.nodes[node_id].node.policy.cache.enabled:
+                continue
+            for order in [o for o in orders if o.key in taken]:
+                orders.remove(order)
+                self._reuse.end(order.key)
+                self._parked.setdefault(order.key, []).append((node_id, order.item))
+
+    def _claim(self) -> list[_Claim]:
+        claims: list[_Claim] = []
+        taken: set[str] = set()
+        for node_id in list(self._startable):
+            orders = self._startable[node_id]
+            while orders and (offer := self._executor.offer(node_id, len(orders), taken)) is not None:
+                worker, most = offer
+                if granted := self._next_orders(node_id, orders, most):
+                    taken.add(worker)
+                    claims.append(self._grant(worker, node_id, granted))
+            if not orders:
+                del self._startable[node_id]
+        return claims
+
+    def _next_orders(self, node_id: str, orders: deque[Order], most: int) -> list[Order]:
+        """Orders whose task run is still ready: it may have been cancelled, or lost an input, since it was looked up."""
+        found: list[Order] = []
+        run = self._state.nodes[node_id]
+        while orders and len(found) < most:
+            order = orders.popleft()
+            if run.state(order.item) is READY and self._decider.runnable(node_id, order.item):
+                found.append(order)
+            else:
+                self._release(order.key)
+        return found
+
+    def _grant(self, worker: str, node_id: str, orders: list[Order]) -> _Claim:
+        self._token += 1
+        run, prepared = self._state.nodes[node_id], self._preparer.prepare(node_id)
+        token = self._token
+        self._keys[token] = [order.key for order in orders]
+        self._decider.feed(ev.Started(node_id, tuple(order.item for order in orders), token, worker))
+        granted = [
+            Order(prepared.job.id, order.item, run.attempts[order.item], token, order.key, order.sources)
+            for order in orders
+        ]
+        self._granted.update({(node_id, order.item): order for order in granted})
+        return _Claim(worker, prepared, granted)
+
+    # what executors report
+
+    def _take_in(self, report: Report) -> None:
+        if isinstance(report, Progress):
+            self._progress.append(report)
+            return
+        node_id, item, token = report.node, report.item, report.token
+        if not self._state.holds(node_id, item, token):
+            return  # a late report of an attempt that has lost its lease
+        order = self._granted.pop((node_id, item))
+        self._release(order.key)
+        if isinstance(report, Returned):
+            failure = Failure("lost", "it was not begun")
+            self._decider.feed(ev.AttemptFailed(node_id, item, token, failure, self._clock(), counted=False))
+        elif isinstance(report, Ended):
+            self._fail(node_id, item, token, report.failure, Usage())
+        elif isinstance(report, Done):
+            outcome = report.outcome
+            if isinstance(outcome, Failed):
+                self._fail(node_id, item, token, outcome.failure, outcome.usage)
+            else:
+                self._decider.feed(
+                    ev.Succeeded(node_id, item, token, order.key, outcome.outputs, outcome.usage, outcome.metrics)
+                )
+
+    def _fail(self, node_id: str, item: int, token: int, failure: Failure, usage: Usage) -> None:
+        if failure.kind == "cancelled" or (self._state.cancel_requested and failure.kind == "lost"):
+            if not self._state.cancel_requested:
+                self._decider.feed(ev.CancelRequested("interrupt"))
+            self._decider.feed(ev.Cancelled(node_id, (item,)))
+            return
+        if failure.lost_digest and self._state.nodes[node_id].attempts.get(item, 0) < MAX_LOSSES:
+            self._lose(failure.lost_digest)
+            self._preparer.forget(node_id)
+            event: ev.Event = ev.AttemptFailed(node_id, item, token, failure, self._clock(), counted=False, usage=usage)
+        else:
+            event = settle(self._state, node_id, item, token, failure, self._clock(), usage)
+        self._decider.feed(event)
+
+    def _lose(self, digest: str) -> None:
+        """A stored result turned out to be missing or corrupt: have it computed again."""
+        for maker, item in self._reuse.makers(self._state, digest):
+            self._decider.feed(ev.ResultLost(maker, item, digest))
+            for user in self._state.graph.downstream[maker]:
+                self._preparer.forget(user)
+
+    def _release(self, key: str) -> None:
+        """The key is not being computed any more: whoever waits for it may look again, once that is committed."""
+        self._reuse.end(key)
+        self._released += self._parked.pop(key, ())
+
+    # what other processes and people want
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if self._interrupts and not self._state.cancel_requested:
+            self._decider.feed(ev.CancelRequested("Ctrl-C"))
+        if now - self._looked_at < LOOK_S:
+            return
+        self._looked_at = now
+        if not self._state.cancel_requested and (by := runs.cancel_asked(self._db, self._run.number)):
+            self._decider.feed(ev.CancelRequested(by))
+        if self._parked:
+            taken = self._reuse.taken_by_others(self._run.number)
+            for key in [k for k in self._parked if k not in taken and not self._reuse.is_computing(k)]:
+                self._release(key)
+            released, self._released = self._released, []
+            self._ready.extend((node_id, (item,)) for node_id, item in released)
+
+    def _patience_s(self) -> float:
+        """How long nothing but reports can happen."""
+        if self._ready or self._decider.events or self._decider.commands or self._batch:
+            return 0.0
+        until = self._later[0][0] - self._clock() if self._later else math.inf
+        return max(0.0, min(until, LOOK_S))
+
+
+def _input_failure(error: BaseException) -> Failure:
+    """Why the inputs of a task run could not be had."""
+    if isinstance(error, RopewalkError):
+        digest = getattr(error, "digest", "")
+        return Failure("input", error.title, facts=error.facts, help=error.help, retryable=False, lost_digest=digest)
+    if isinstance(error, Unavailable):
+        return Failure("input", "a result that it needs is not available", retryable=False)
+    story = describe(error)
+    return Failure("input", f"its inputs cannot be had: {story.message}", story.error_type, retryable=False)
