@@ -177,27 +177,31 @@ class Decider:
         """Consequences for the items of the node itself and for the items aligned with them."""
         node_id = run.node.id
         if isinstance(event, (ev.Succeeded, ev.Reused)):
-            for user in self._aligned_users[node_id]:
-                self._consider_item(user, event.item)
+            self._tell_aligned(node_id, (event.item,))
         elif isinstance(event, ev.Opened):
             self._asked.discard(node_id)
             self._consider(node_id)
         elif isinstance(event, ev.AttemptFailed):
             self._asked.discard(node_id)
-            if event.retry_at is not None and not self.state.cancel_requested:
-                self.commands.append(Run(node_id, (event.item,), event.retry_at))
-            elif event.retry_at is not None:
-                self._derived.append(ev.Cancelled(node_id, (event.item,)))
-            else:
-                for user in self._aligned_users[node_id]:
-                    self._consider_item(user, event.item)
+            self._follow_failure(event)
         elif isinstance(event, (ev.Skipped, ev.Cancelled)):
             self._asked.discard(node_id)
-            for user in self._aligned_users[node_id]:
-                for item in event.items or ():
-                    self._consider_item(user, item)
+            self._tell_aligned(node_id, event.items or ())
         elif isinstance(event, ev.ResultLost):
             self.commands.append(Run(node_id, (event.item,)))
+
+    def _follow_failure(self, event: ev.AttemptFailed) -> None:
+        if event.retry_at is None:
+            self._tell_aligned(event.node, (event.item,))
+        elif self.state.cancel_requested:
+            self._derived.append(ev.Cancelled(event.node, (event.item,)))
+        else:
+            self.commands.append(Run(event.node, (event.item,), event.retry_at))
+
+    def _tell_aligned(self, node_id: str, items: Sequence[int]) -> None:
+        for user in self._aligned_users[node_id]:
+            for item in items:
+                self._consider_item(user, item)
 
     def _settle(self, event: Event, run: NodeRun, was_settled: bool) -> None:
         """Tell those that await the whole node whether it is settled now."""
@@ -300,7 +304,9 @@ class Decider:
         exprs = [*node.bindings.values(), *((node.when,) if node.when is not None else ())]
         hard = [ref.node for e in exprs for ref in ex.hard_refs(e)] + list(node.after)
         for up in hard:
-            if up in self.wiring[node.id].barriers and not self.state.nodes[up].all_succeeded:
+            run = self.state.nodes[up]
+            in_vain = run.settled and run.length > 0 and not run.counts[SUCCEEDED]
+            if in_vain or (up in self.wiring[node.id].barriers and not run.all_succeeded):
                 return f"needs {up}"
         for choice in (c for e in exprs for c in ex.choices(e)):
             if not self._has_choice(choice):
@@ -353,4 +359,3 @@ def lost_events(state: RunState, failure: Failure, at: float) -> Iterable[Event]
     """For each attempt under way: it was lost through no fault of its own and may start again at once."""
     for node_id, item, token in running_items(state):
         yield ev.AttemptFailed(node_id, item, token, failure, at, counted=False)
-

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ropewalk.core.values import decode, encode
+from ropewalk.core.values import decode, encode, find
 
 Step: TypeAlias = tuple[str, Any]  # ("attr", name) or ("item", key)
 
@@ -36,7 +36,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """A pure operator on expressions: `>=`, `==`, `&`, `~`, `+` …"""
+    """A pure operator on expressions, such as `>=`, `&`, `~` or `+`."""
 
     name: str
     args: tuple[Expr, ...]
@@ -44,10 +44,10 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A list, tuple or dict with expressions inside."""
+    """A list, tuple, dict or object with expressions inside."""
 
-    kind: str  # list | tuple | dict
-    keys: tuple[Any, ...]  # of a dict, else empty
+    kind: str  # list | tuple | dict, or the import path "module:qualname" of a dataclass or NamedTuple
+    keys: tuple[Any, ...]  # of a dict, names of an object's fields, else empty
     items: tuple[Expr, ...]
 
 
@@ -99,6 +99,8 @@ def evaluate(expr: Expr, value_of: Callable[[Ref | Param], Any]) -> Any:
     values = [evaluate(item, value_of) for item in expr.items]
     if expr.kind == "dict":
         return dict(zip(expr.keys, values, strict=True))
+    if ":" in expr.kind:
+        return find(expr.kind)(**dict(zip(expr.keys, values, strict=True)))
     return tuple(values) if expr.kind == "tuple" else values
 
 
@@ -172,6 +174,9 @@ def show(expr: Expr) -> str:
         return f" {sign} ".join(args) if len(args) == 2 else sign + args[0]
     if expr.kind == "dict":
         return "{" + ", ".join(f"{k!r}: {show(v)}" for k, v in zip(expr.keys, expr.items, strict=True)) + "}"
+    if ":" in expr.kind:
+        name = expr.kind.rpartition(":")[2].rpartition(".")[2]
+        return f"{name}({', '.join(f'{k}={show(v)}' for k, v in zip(expr.keys, expr.items, strict=True))})"
     inner = ", ".join(map(show, expr.items))
     return f"[{inner}]" if expr.kind == "list" else f"({inner})"
 

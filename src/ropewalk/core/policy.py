@@ -144,9 +144,7 @@ class Cache:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Cache:
-        return cls(
-            data["enabled"], ttl=data["ttl_s"], version=data["version"], ignore=data["ignore"], env=data["env"]
-        )
+        return cls(data["enabled"], ttl=data["ttl_s"], version=data["version"], ignore=data["ignore"], env=data["env"])
 
 
 @dataclass(frozen=True, slots=True, init=False)

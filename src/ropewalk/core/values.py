@@ -75,8 +75,7 @@ def _encode_dict(value: dict[Any, Any], path: str, depth: int) -> Any:
     if all(type(k) is str for k in value) and "$" not in value:
         return {k: encode(v, f"{path}[{k!r}]", depth + 1) for k, v in value.items()}
     pairs = [
-        [encode(k, f"{path} key {k!r}", depth + 1), encode(v, f"{path}[{k!r}]", depth + 1)]
-        for k, v in value.items()
+        [encode(k, f"{path} key {k!r}", depth + 1), encode(v, f"{path}[{k!r}]", depth + 1)] for k, v in value.items()
     ]
     return _tag("dict", pairs)
 

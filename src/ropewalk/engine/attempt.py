@@ -69,7 +69,8 @@ def execute(
     """
     wall, cpu, at = time.perf_counter(), time.process_time(), time.time()
     seed = seed_of(order.key)
-    context = Context(job.run, job.node, order.item, order.attempt, seed, order.key, report=report)
+    home = str(blobs.root.parent)
+    context = Context(job.run, job.node, order.item, order.attempt, seed, order.key, home, report=report)
     enter(context)
     try:
         arguments = _load_inputs(job, order, blobs)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.artifacts.materialize import load
@@ -92,7 +92,7 @@ class Client:
             self._db.close()
             self._db = None
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -236,10 +236,9 @@ def make_executor(functions: Mapping[str, Callable[..., Any]], home: Home, optio
 def changed_nodes(old: Graph, new: Graph) -> tuple[str, ...]:
     """Nodes whose results do not count any more in the new graph: what changed, and everything after it."""
     changed: set[str] = set()
-    for node_id, node in new.nodes.items():
-        if any(up in changed for up in new.upstream[node_id]) or node_id not in old.nodes:
-            changed.add(node_id)
-        elif _essence(old, node_id) != _essence(new, node_id):
+    for node_id in new.nodes:
+        follows = any(up in changed for up in new.upstream[node_id])
+        if follows or node_id not in old.nodes or _essence(old, node_id) != _essence(new, node_id):
             changed.add(node_id)
     return tuple(node_id for node_id in new.nodes if node_id in changed)
 

@@ -78,9 +78,8 @@ class Preparer:
         return next(iter(lengths.values()))
 
     def _length(self, binding: ex.Expr) -> int:
-        if isinstance(binding, ex.Ref) and self._state.nodes[binding.node].node.map is not None:
-            if not (binding.path and binding.path[0][0] == "item"):
-                return self._state.nodes[binding.node].length
+        if isinstance(binding, ex.Ref) and self._is_collection(binding):
+            return self._state.nodes[binding.node].length
         return len(self._resolver.elements(self._resolver.source(binding)))
 
     def prepare(self, node_id: str) -> Prepared:
@@ -118,12 +117,12 @@ class Preparer:
 
     def _follows(self, node: Node, ref: ex.Ref) -> bool:
         """Whether items of the input are looked at one by one, since its node need not have settled."""
-        return (
-            node.map is not None
-            and node.map.mode == "zip"
-            and self._state.nodes[ref.node].node.map is not None
-            and not (ref.path and ref.path[0][0] == "item")
-        )
+        return node.map is not None and node.map.mode == "zip" and self._is_collection(ref)
+
+    def _is_collection(self, ref: ex.Ref) -> bool:
+        """Whether a reference stands for the results of all items of a mapped node."""
+        picks_one = bool(ref.path) and ref.path[0][0] == "item"
+        return self._state.nodes[ref.node].node.map is not None and not picks_one
 
     def sources(self, prepared: Prepared, item: int) -> tuple[Source, ...]:
         """The sources of the inputs that are particular to one item.

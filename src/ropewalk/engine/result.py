@@ -101,12 +101,12 @@ class RunResult:
         return f"<run {self.number} {self.name} of {self.run.pipeline}: {self.state} in {self._took()}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(node_id)}</td>"
-            f"<td style='text-align:left'>{html.escape(', '.join(f'{n} {s}' for s, n in counts.items()) or 'waiting')}</td>"
-            f"<td style='text-align:left'>{html.escape(self._preview(node_id))}</td></tr>"
-            for node_id, counts in self.nodes.items()
-        )
+        cell = "<td style='text-align:left'>{}</td>"
+        rows = ""
+        for node_id, counts in self.nodes.items():
+            states = ", ".join(f"{number} {state}" for state, number in counts.items()) or "waiting"
+            cells = (cell.format(html.escape(text)) for text in (node_id, states, self._preview(node_id)))
+            rows += f"<tr>{''.join(cells)}</tr>"
         title = f"{self.run.pipeline} · run {self.number} · {self.name} · {self.state} in {self._took()}"
         head = "<tr><th style='text-align:left'>task</th><th style='text-align:left'>state</th><th>result</th></tr>"
         return f"<div><b>{html.escape(title)}</b><table>{head}{rows}</table></div>"

@@ -65,9 +65,7 @@ class Reuse:
         version = self._db.data_version()
         if version != self._version or self._others:
             self._version = version
-            self._others = {
-                key for keys, _, owner in tasks.computing(self._db, run) if is_alive(owner) for key in keys
-            }
+            self._others = {key for keys, _, owner in tasks.computing(self._db, run) if is_alive(owner) for key in keys}
         return self._others
 
     def makers(self, state: RunState, digest: str) -> list[tuple[str, int]]:

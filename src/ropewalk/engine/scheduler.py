@@ -228,9 +228,7 @@ class Scheduler:
                 return claims
             self._seq += 1
             failpoint("commit.append")
-            log.append(
-                self._db, self._run, self._seq, self._batch, self._state, at=self._clock(), keys=self._keys
-            )
+            log.append(self._db, self._run, self._seq, self._batch, self._state, at=self._clock(), keys=self._keys)
         self._keys = {}
         failpoint("commit.done")
         released, self._released = self._released, []
@@ -276,7 +274,7 @@ class Scheduler:
         return claims
 
     def _next_orders(self, node_id: str, orders: deque[Order], most: int) -> list[Order]:
-        """Orders whose task run is still ready: it may have been cancelled, or lost an input, since it was looked up."""
+        """Orders whose task run is still ready: since it was looked up it may have been cancelled, or lost an input."""
         found: list[Order] = []
         run = self._state.nodes[node_id]
         while orders and len(found) < most:

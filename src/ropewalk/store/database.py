@@ -162,7 +162,7 @@ def _store_error(path: Path, error: apsw.Error) -> RopewalkError:
             f"the store `{path}` is damaged: {text}",
             code="P503",
             facts=["files of results are content-addressed and not affected"],
-            help=[f"mv {path} {path}.damaged", "ropewalk run     (makes a new store; what the old one knew is recomputed)"],
+            help=[f"mv {path} {path}.damaged", "ropewalk run     makes a new store and computes again what is needed"],
         )
     if isinstance(error, apsw.BusyError):
         return StoreError(

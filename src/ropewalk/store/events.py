@@ -138,11 +138,16 @@ def _succeeded(rows: _Rows, run: int, e: ev.Succeeded, node: NodeRun, at: float)
         usage.started_at, at, usage.wall_s, usage.cpu_s, usage.peak_bytes, None, None,
         _text(e.metrics) if e.metrics else None,
     )  # fmt: skip
+    _refer(rows, run, e)
+    _release(rows, node, e.token)
+
+
+def _refer(rows: _Rows, run: int, e: ev.Succeeded | ev.Reused) -> None:
+    """Note which files a result needs, so that they are kept as long as the run is."""
     for name, ref in e.outputs.items():
         if ref.inline is None:
             rows.blobs.append((ref.digest, run, e.node, e.item, name))
         rows.blobs.extend((child, run, e.node, e.item, name) for child in ref.children)
-    _release(rows, node, e.token)
 
 
 def _reused(rows: _Rows, run: int, e: ev.Reused, node: NodeRun, at: float) -> None:
@@ -151,6 +156,7 @@ def _reused(rows: _Rows, run: int, e: ev.Reused, node: NodeRun, at: float) -> No
         run, e.node, e.item, "succeeded", node.attempts.get(e.item, 0), e.key, outputs, e.source,
         None, at, e.saved_s, None, None, None, None, None,
     )  # fmt: skip
+    _refer(rows, run, e)
 
 
 def _failed(rows: _Rows, run: int, e: ev.AttemptFailed, node: NodeRun, at: float) -> None:

@@ -39,9 +39,7 @@ def add(
 ) -> Record:
     """Append a version; the same `token` again gives the version that it made the first time."""
     with db.transaction():
-        db.query(
-            "record_put", kind=kind, name=name, body=json.dumps(body), token=token, at=at, run=run, node=node
-        )
+        db.query("record_put", kind=kind, name=name, body=json.dumps(body), token=token, at=at, run=run, node=node)
     row = db.one("record_by_token", kind=kind, name=name, token=token)
     if row is None:
         raise NotFoundError(f"{kind} `{name}` could not be written")
@@ -80,6 +78,16 @@ def aliases(db: Database, kind: str, name: str | None = None) -> list[AliasMove]
 def history(db: Database, kind: str, name: str) -> list[AliasMove]:
     """Every move of every alias, oldest first."""
     return [AliasMove(*row) for row in db.query("alias_history", kind=kind, name=name)]
+
+
+def every(db: Database) -> list[str]:
+    """The bodies of all records, as JSON."""
+    return [row[0] for row in db.query("record_bodies")]
+
+
+def runs_with_records(db: Database) -> set[int]:
+    """Numbers of the runs that wrote a record."""
+    return {row[0] for row in db.query("record_runs")}
 
 
 def _record(row: Row) -> Record:

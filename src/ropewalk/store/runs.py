@@ -172,17 +172,19 @@ def cancel_asked(db: Database, number: int) -> str:
 
 
 def delete(db: Database, number: int) -> None:
-    """Forget a run with everything that only it knew."""
+    """Forget a run with everything that only it knew; results that later runs took from it become theirs."""
     with db.transaction():
+        db.query("reuse_promote", number=number)
         db.query("run_delete", number=number)
 
 
 def _run(row: Row) -> Run:
     number, name, pipeline, target, graph, first, params, overrides, seed, state, created_at, finished_at = row[:12]
     seq, epoch, owner, cancel_requested, provenance = row[12:]
+    values = {k: decode(v) for k, v in json.loads(params).items()}
     return Run(
-        number, name, pipeline, target, graph, first, {k: decode(v) for k, v in json.loads(params).items()},
-        json.loads(overrides), seed, state, created_at, finished_at, seq, epoch, json.loads(owner or "{}"), cancel_requested, json.loads(provenance),
+        number, name, pipeline, target, graph, first, values, json.loads(overrides), seed, state, created_at,
+        finished_at, seq, epoch, json.loads(owner or "{}"), cancel_requested, json.loads(provenance),
     )  # fmt: skip
 
 

@@ -154,9 +154,9 @@ def makers(db: Database, prefix: str) -> list[tuple[str, int, str, int, str]]:
     return found
 
 
-def live_digests(db: Database) -> Iterator[str]:
-    """Every blob that some run refers to."""
-    return (row[0] for row in db.query("blob_digests"))
+def live_digests(db: Database, without: Iterable[int] = ()) -> Iterator[str]:
+    """Every blob that some run refers to, other than the runs in `without`."""
+    return (row[0] for row in db.query("blob_digests", without=json.dumps(list(without))))
 
 
 def _task_run(row: Row) -> TaskRun:

@@ -277,7 +277,6 @@ class ProcessExecutor:
 
 def _oom_kills() -> int:
     """How many processes the kernel has killed for memory since it started."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        with open("/proc/vmstat") as file:
-            return int(next(line for line in file if line.startswith("oom_kill ")).split()[1])
+    with contextlib.suppress(OSError, ValueError, StopIteration), open("/proc/vmstat") as file:
+        return int(next(line for line in file if line.startswith("oom_kill ")).split()[1])
     return 0

@@ -1,1 +1,1 @@
-SELECT DISTINCT digest FROM blobs
+SELECT DISTINCT digest FROM blobs WHERE run NOT IN (SELECT value FROM json_each(:without))

@@ -1,0 +1,1 @@
+"""Blocks of the ML life cycle: plain types, pure functions, thin tasks."""

@@ -1,0 +1,1 @@
+SELECT DISTINCT run FROM records WHERE run IS NOT NULL
