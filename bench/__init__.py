@@ -1,0 +1,1 @@
+"""`make bench`: what Ropewalk costs, side by side with plain Python, measured in one go."""

@@ -1,0 +1,90 @@
+"""How the public names look to a type checker. This file is never run: `make types` reads it.
+
+A line that must be refused carries an ignore; mypy complains about ignores that are not needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, assert_type
+
+from ropewalk import Cache, Resources, Retry, context, cross, each, first_of, otherwise, pipeline, task, when
+
+
+@dataclass(frozen=True)
+class Model:
+    depth: int
+    auc: float
+
+
+class Split(NamedTuple):
+    train: list[float]
+    test: list[float]
+
+
+@task
+def ingest(month: int) -> list[float]:
+    context().log_metric("rows", month)
+    return [float(month)]
+
+
+@task(retry=Retry(3, delay="1s", backoff=2, jitter=True), timeout="2h", resources=Resources(cpu=2, memory="4Gi"))
+def train(rows: list[float], *, depth: int = 6) -> Model:
+    return Model(depth, rows[0])
+
+
+@task(cache=Cache(ttl="7d", version="2"))
+def split(rows: list[float]) -> Split:
+    return Split(rows, rows)
+
+
+@task
+def best(models: list[Model]) -> Model:
+    return models[0]
+
+
+@task
+async def fetch(address: str) -> bytes:
+    return address.encode()
+
+
+@pipeline
+def flights(month: int = 6, depth: int = 4) -> Model:
+    rows = ingest(month)
+    assert_type(rows, list[float])  # a reference looks like the value that it stands for
+    parts = split(rows)
+    assert_type(parts.train, list[float])
+    first = train(parts.train, depth=depth)
+    with when(first.auc >= 0.7):
+        kept = train.options(timeout="1h")(parts.train)
+    with otherwise():
+        other = train(parts.test)
+    return first_of(kept, other)
+
+
+@pipeline
+def mapped() -> Model:
+    models = train(ingest(1), depth=each([4, 6, 8]))
+    train(ingest(2), **cross(depth=[4, 6]))
+    return best(models)  # type: ignore[arg-type]  # a checker does not see that the call before it is mapped
+
+
+@pipeline(name="nightly-fetch")
+def nightly(address: str) -> bytes:
+    raw = fetch(address)
+    assert_type(raw, bytes)  # a coroutine is awaited by Ropewalk
+    return raw
+
+
+def calls_that_are_refused() -> None:
+    ingest("6")  # type: ignore[arg-type]  # an int is needed
+    train(split([1.0]))  # type: ignore[arg-type]  # a split is no list of numbers
+    train([1.0], dept=4)  # type: ignore[call-arg]  # there is no such parameter
+    flights(month="6")  # type: ignore[arg-type]
+    task(retries=3)  # type: ignore[call-overload]  # there is no such option
+    train.options(time_out="1h")  # type: ignore[call-arg]
+
+
+def tasks_are_plain_functions_outside_a_pipeline() -> None:
+    assert_type(ingest(6), list[float])
+    assert_type(flights(month=7), Model)
