@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import random
 import resource
@@ -130,7 +129,13 @@ def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     if named:
         arguments |= arguments.pop(named, {})
     result = function(*args, **arguments)
-    return asyncio.run(result) if is_coroutine else result
+    return _run_coroutine(result) if is_coroutine else result
+
+
+def _run_coroutine(result: Any) -> Any:
+    import asyncio  # costs as much as the rest of a worker
+
+    return asyncio.run(result)
 
 
 def _save_outputs(job: Job, result: Any, context: Context, blobs: Blobs) -> Outputs:

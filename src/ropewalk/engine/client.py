@@ -84,6 +84,7 @@ class Client:
 
     @property
     def blobs(self) -> Blobs:
+        """The files of results."""
         return Blobs(self.home.blobs)
 
     def close(self) -> None:

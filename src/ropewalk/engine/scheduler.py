@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -21,6 +19,7 @@ from ropewalk.core.state import READY, RunState
 from ropewalk.engine.attempt import Order
 from ropewalk.engine.executors.base import Done, Ended, Executor, Progress, Report, Returned
 from ropewalk.engine.prepare import Prepared, Preparer
+from ropewalk.engine.queue import Queue, Ready
 from ropewalk.engine.reuse import Reuse
 from ropewalk.engine.story import describe
 from ropewalk.store import events as log
@@ -42,7 +41,6 @@ class Step:
 
 
 Listener: TypeAlias = Callable[[Step], None]
-_Ready: TypeAlias = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +80,11 @@ class Scheduler:
         self._seq = run.seq
         self._batch: list[ev.Event] = []
         self._progress: list[Progress] = []
-        self._ready: deque[tuple[str, Iterable[int]]] = deque()
+        self._queue = Queue()
         self._startable: dict[str, deque[Order]] = {}  # by node: looked up, not to be reused
-        self._later: list[tuple[float, str, int]] = []
         self._keys: dict[int, list[str]] = {}  # of the leases that this batch grants
         self._token = run.epoch << 32
-        self._parked: dict[str, list[_Ready]] = {}  # by key: task runs that await the same key computed elsewhere
-        self._granted: dict[_Ready, Order] = {}  # attempts under way
-        self._released: list[_Ready] = []  # were parked; are ready again after the next commit
+        self._granted: dict[Ready, Order] = {}  # attempts under way
         self._interrupts = 0
         self._looked_at = 0.0
 
@@ -129,20 +124,13 @@ class Scheduler:
             self._batch += events
             for command in commands:
                 if isinstance(command, Run):
-                    self._enqueue(command)
+                    self._queue.add(command.node, command.items, command.at, self._clock())
                 elif isinstance(command, Open):
                     self._open(command.node)
                 elif isinstance(command, Kill):
                     self._executor.kill(command.node, command.item, command.token)
             if not commands and not self._look_up():
                 return
-
-    def _enqueue(self, command: Run) -> None:
-        if command.at is not None and command.at > self._clock():
-            for item in command.items:
-                heapq.heappush(self._later, (command.at, command.node, item))
-        else:
-            self._ready.append((command.node, iter(command.items)))
 
     def _open(self, node_id: str) -> None:
         node = self._state.nodes[node_id].node
@@ -161,13 +149,10 @@ class Scheduler:
     def _look_up(self) -> bool:
         """Work out the keys of some ready task runs and reuse what is known; whether anything came of it."""
         now = self._clock()
-        while self._later and self._later[0][0] <= now:
-            _, node_id, item = heapq.heappop(self._later)
-            self._ready.append((node_id, (item,)))
         if sum(map(len, self._startable.values())) >= CHUNK:
             return False
         orders: dict[str, list[tuple[str, Order]]] = {}
-        for node_id, item in self._take_ready():
+        for node_id, item in self._queue.take(CHUNK, now, self._is_due):
             try:
                 prepared = self._preparer.prepare(node_id)
                 sources = self._preparer.sources(prepared, item)
@@ -181,18 +166,9 @@ class Scheduler:
         self._reuse_or_start(orders, now)
         return True
 
-    def _take_ready(self) -> list[_Ready]:
-        taken: list[_Ready] = []
-        while self._ready and len(taken) < CHUNK:
-            node_id, items = self._ready[0]
-            for item in items:
-                if self._state.nodes[node_id].state(item) is READY and self._decider.runnable(node_id, item):
-                    taken.append((node_id, item))
-                    if len(taken) == CHUNK:
-                        break
-            else:
-                self._ready.popleft()
-        return taken
+    def _is_due(self, node_id: str, item: int) -> bool:
+        """Whether a task run can start: it may have been cancelled, or lost an input, since it was queued."""
+        return self._state.nodes[node_id].state(item) is READY and self._decider.runnable(node_id, item)
 
     def _reuse_or_start(self, orders: dict[str, list[tuple[str, Order]]], now: float) -> None:
         nodes = self._state.nodes
@@ -204,7 +180,7 @@ class Scheduler:
                 if hit is not None and nodes[node_id].node.policy.cache.enabled:
                     self._decider.feed(ev.Reused(node_id, order.item, key, hit.outputs, hit.run, hit.wall_s))
                 elif nodes[node_id].node.policy.cache.enabled and self._reuse.is_computing(key):
-                    self._parked.setdefault(key, []).append((node_id, order.item))
+                    self._queue.park(key, node_id, order.item)
                 else:
                     self._reuse.begin(key)
                     self._startable.setdefault(node_id, deque()).append(order)
@@ -223,7 +199,7 @@ class Scheduler:
             self._batch += events
             for command in commands:
                 if isinstance(command, Run):
-                    self._enqueue(command)
+                    self._queue.add(command.node, command.items, command.at, self._clock())
             if not self._batch:
                 return claims
             self._seq += 1
@@ -231,8 +207,7 @@ class Scheduler:
             log.append(self._db, self._run, self._seq, self._batch, self._state, at=self._clock(), keys=self._keys)
         self._keys = {}
         failpoint("commit.done")
-        released, self._released = self._released, []
-        self._ready.extend((node_id, (item,)) for node_id, item in released)
+        self._queue.flush()
         self._tell()
         return claims
 
@@ -257,7 +232,7 @@ class Scheduler:
             for order in [o for o in orders if o.key in taken]:
                 orders.remove(order)
                 self._reuse.end(order.key)
-                self._parked.setdefault(order.key, []).append((node_id, order.item))
+                self._queue.park(order.key, node_id, order.item)
 
     def _claim(self) -> list[_Claim]:
         claims: list[_Claim] = []
@@ -276,10 +251,9 @@ class Scheduler:
     def _next_orders(self, node_id: str, orders: deque[Order], most: int) -> list[Order]:
         """Orders whose task run is still ready: since it was looked up it may have been cancelled, or lost an input."""
         found: list[Order] = []
-        run = self._state.nodes[node_id]
         while orders and len(found) < most:
             order = orders.popleft()
-            if run.state(order.item) is READY and self._decider.runnable(node_id, order.item):
+            if self._is_due(node_id, order.item):
                 found.append(order)
             else:
                 self._release(order.key)
@@ -347,7 +321,7 @@ class Scheduler:
     def _release(self, key: str) -> None:
         """The key is not being computed any more: whoever waits for it may look again, once that is committed."""
         self._reuse.end(key)
-        self._released += self._parked.pop(key, ())
+        self._queue.release(key)
 
     # what other processes and people want
 
@@ -360,19 +334,18 @@ class Scheduler:
         self._looked_at = now
         if not self._state.cancel_requested and (by := runs.cancel_asked(self._db, self._run.number)):
             self._decider.feed(ev.CancelRequested(by))
-        if self._parked:
+        if parked := self._queue.parked():
             taken = self._reuse.taken_by_others(self._run.number)
-            for key in [k for k in self._parked if k not in taken and not self._reuse.is_computing(k)]:
-                self._release(key)
-            released, self._released = self._released, []
-            self._ready.extend((node_id, (item,)) for node_id, item in released)
+            for key in parked:
+                if key not in taken and not self._reuse.is_computing(key):
+                    self._release(key)
+            self._queue.flush()
 
     def _patience_s(self) -> float:
         """How long nothing but reports can happen."""
-        if self._ready or self._decider.events or self._decider.commands or self._batch:
+        if self._decider.events or self._decider.commands or self._batch:
             return 0.0
-        until = self._later[0][0] - self._clock() if self._later else math.inf
-        return max(0.0, min(until, LOOK_S))
+        return min(self._queue.next_s(self._clock()), LOOK_S)
 
 
 def _input_failure(error: BaseException) -> Failure:

@@ -11,11 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import ropewalk
 from ropewalk.core.artifact import Failure
 from ropewalk.core.errors import RopewalkError, UnstorableError, render
 
-_OWN = os.path.dirname(os.path.abspath(ropewalk.__file__)) + os.sep
+_OWN = str(Path(__file__).absolute().parents[1]) + os.sep
 MAX_MESSAGE = 2000
 
 

@@ -110,7 +110,7 @@ def open_database(path: Path) -> Database:
     try:
         connection = apsw.Connection(os.fspath(path))
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        connection.execute("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL").fetchall()
         version = int(connection.pragma("user_version"))
         _check_ours(path, connection, version)
         connection.execute("PRAGMA journal_mode = WAL")

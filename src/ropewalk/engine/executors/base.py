@@ -62,7 +62,7 @@ class Executor(Protocol):
     slots: int  # how many attempts can run at the same time
 
     def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
-        """A worker, not one of `taken`, for orders of this node now, and how many of `remaining`; None: none is free."""
+        """A worker, not in `taken`, for orders of this node now, and how many of `remaining`; None: none is free."""
 
     def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
         """Give orders to a worker that was offered."""

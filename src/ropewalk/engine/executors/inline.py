@@ -60,8 +60,7 @@ class InlineExecutor:
         return reports
 
     def _run(self, job: Job, order: Order, capture: _Capture) -> None:
-        log = self._home.log(job.run, job.node, order.item, order.attempt)
-        capture.begin(log)
+        capture.begin(lambda: self._home.log(job.run, job.node, order.item, order.attempt))
         try:
             with _alarm(job.timeout_s):
                 outcome = execute(job, order, self._functions[job.task], self._blobs)
@@ -116,10 +115,10 @@ class _Capture(io.TextIOBase):
     """Stands in for stdout and stderr; makes the log file when something is written."""
 
     def __init__(self) -> None:
-        self._path: Path | None = None
+        self._path: Callable[[], Path] | None = None
         self._file: Any = None
 
-    def begin(self, path: Path) -> None:
+    def begin(self, path: Callable[[], Path]) -> None:
         self._path = path
 
     def end(self) -> None:
@@ -132,8 +131,9 @@ class _Capture(io.TextIOBase):
 
     def write(self, text: str) -> int:
         if self._file is None and self._path is not None and text:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+            path = self._path()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
         if self._file is not None:
             self._file.write(text)
         return len(text)

@@ -1,0 +1,1 @@
+"""The tasks of the flights example, one module per noun."""

@@ -1,0 +1,73 @@
+"""Task runs that wait for their turn: now, at a later time, or until somebody has computed their key."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
+
+Ready: TypeAlias = tuple[str, int]  # node and item
+
+
+class Queue:
+    """First come, first served. A task run may be in it twice: who takes it looks whether it is still due."""
+
+    def __init__(self) -> None:
+        self._now: deque[tuple[str, Iterator[int]]] = deque()
+        self._later: list[tuple[float, str, int]] = []
+        self._parked: dict[str, list[Ready]] = {}  # by key
+        self._released: list[Ready] = []
+
+    def __bool__(self) -> bool:
+        """Whether something can be taken now."""
+        return bool(self._now)
+
+    def add(self, node: str, items: Iterable[int], at: float | None, now: float) -> None:
+        """Items of a node are ready, not before `at` (None: at once)."""
+        if at is None or at <= now:
+            self._now.append((node, iter(items)))
+            return
+        for item in items:
+            heapq.heappush(self._later, (at, node, item))
+
+    def take(self, most: int, now: float, is_due: Callable[[str, int], bool]) -> list[Ready]:
+        """Up to `most` task runs whose time has come; those that are not due any more are dropped."""
+        while self._later and self._later[0][0] <= now:
+            _, node, item = heapq.heappop(self._later)
+            self._now.append((node, iter((item,))))
+        taken: list[Ready] = []
+        while self._now and len(taken) < most:
+            node, items = self._now[0]
+            for item in items:
+                if is_due(node, item):
+                    taken.append((node, item))
+                    if len(taken) == most:
+                        break
+            else:
+                self._now.popleft()
+        return taken
+
+    def park(self, key: str, node: str, item: int) -> None:
+        """Hold a task run back until its key, which is being computed elsewhere, is released."""
+        self._parked.setdefault(key, []).append((node, item))
+
+    def parked(self) -> list[str]:
+        """Keys that something waits for."""
+        return list(self._parked)
+
+    def release(self, key: str) -> None:
+        """The key is not being computed any more; who waits for it is ready after the next `flush`."""
+        self._released += self._parked.pop(key, ())
+
+    def flush(self) -> None:
+        """What was released may look again: the result, if there is one, has been committed."""
+        released, self._released = self._released, []
+        self._now.extend((node, iter((item,))) for node, item in released)
+
+    def next_s(self, now: float) -> float:
+        """Seconds until something can be taken; infinite when only waiting helps."""
+        if self._now:
+            return 0.0
+        return max(0.0, self._later[0][0] - now) if self._later else math.inf
