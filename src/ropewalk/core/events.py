@@ -55,6 +55,7 @@ class Reused:
     outputs: Outputs
     source: int  # number of the run that computed it
     saved_s: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ _DUMP: dict[type, Callable[[Any], list[Any]]] = {
     Succeeded: lambda e: [
         "succeeded", e.node, e.item, e.token, e.key, dump_outputs(e.outputs), _usage(e.usage), e.metrics,
     ],
-    Reused: lambda e: ["reused", e.node, e.item, e.key, dump_outputs(e.outputs), e.source, e.saved_s],
+    Reused: lambda e: ["reused", e.node, e.item, e.key, dump_outputs(e.outputs), e.source, e.saved_s, e.metrics],
     AttemptFailed: lambda e: [
         "failed", e.node, e.item, e.token, e.failure.to_json(), e.retry_at, e.counted, _usage(e.usage),
     ],
@@ -164,7 +165,7 @@ _LOAD: dict[str, Callable[[list[Any]], Event]] = {
     "opened": lambda d: Opened(d[1], d[2]),
     "started": lambda d: Started(d[1], tuple(d[2]), d[3], d[4]),
     "succeeded": lambda d: Succeeded(d[1], d[2], d[3], d[4], load_outputs(d[5]), Usage(*d[6]), d[7]),
-    "reused": lambda d: Reused(d[1], d[2], d[3], load_outputs(d[4]), d[5], d[6]),
+    "reused": lambda d: Reused(d[1], d[2], d[3], load_outputs(d[4]), d[5], d[6], d[7]),
     "failed": lambda d: AttemptFailed(d[1], d[2], d[3], Failure.from_json(d[4]), d[5], d[6], Usage(*d[7])),
     "skipped": lambda d: Skipped(d[1], None if d[2] is None else tuple(d[2]), d[3]),
     "cancelled": lambda d: Cancelled(d[1], None if d[2] is None else tuple(d[2])),

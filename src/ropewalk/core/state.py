@@ -216,6 +216,8 @@ class RunState:
         run.outputs[e.item] = e.outputs
         run.keys[e.item] = e.key
         run.sources[e.item] = e.source
+        if e.metrics:
+            run.metrics[e.item] = e.metrics
 
     def _attempt_failed(self, e: ev.AttemptFailed) -> None:
         run = self.nodes[e.node]

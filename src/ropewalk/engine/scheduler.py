@@ -25,6 +25,7 @@ from ropewalk.engine.story import describe
 from ropewalk.store import events as log
 from ropewalk.store import runs
 from ropewalk.store.database import Database
+from ropewalk.store.tasks import Hit
 
 CHUNK = 512  # task runs whose keys are looked up together
 MAX_LOSSES = 5  # attempts of a task run that may find an input lost, before it is given up
@@ -178,7 +179,7 @@ class Scheduler:
             for node_id, order in pairs:
                 hit = hits.get(key)
                 if hit is not None and nodes[node_id].node.policy.cache.enabled:
-                    self._decider.feed(ev.Reused(node_id, order.item, key, hit.outputs, hit.run, hit.wall_s))
+                    self._decider.feed(_reused(node_id, order, hit))
                 elif nodes[node_id].node.policy.cache.enabled and self._reuse.is_computing(key):
                     self._queue.park(key, node_id, order.item)
                 else:
@@ -346,6 +347,10 @@ class Scheduler:
         if self._decider.events or self._decider.commands or self._batch:
             return 0.0
         return min(self._queue.next_s(self._clock()), LOOK_S)
+
+
+def _reused(node_id: str, order: Order, hit: Hit) -> ev.Reused:
+    return ev.Reused(node_id, order.item, order.key, hit.outputs, hit.run, hit.wall_s, hit.metrics)
 
 
 def _input_failure(error: BaseException) -> Failure:

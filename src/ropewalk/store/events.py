@@ -154,7 +154,7 @@ def _reused(rows: _Rows, run: int, e: ev.Reused, node: NodeRun, at: float) -> No
     outputs = _text(ev.dump_outputs(e.outputs))
     rows.task_runs[e.node, e.item] = (
         run, e.node, e.item, "succeeded", node.attempts.get(e.item, 0), e.key, outputs, e.source,
-        None, at, e.saved_s, None, None, None, None, None,
+        None, at, e.saved_s, None, None, None, None, _text(e.metrics) if e.metrics else None,
     )  # fmt: skip
     _refer(rows, run, e)
 

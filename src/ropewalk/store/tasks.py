@@ -53,6 +53,7 @@ class Hit:
     run: int
     finished_at: float
     wall_s: float
+    metrics: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +134,8 @@ def lookup(db: Database, keys: Iterable[str]) -> dict[str, Hit]:
     """For each key that a run has computed, its newest result."""
     rows = db.query("cache_lookup", keys=json.dumps(list(keys)))
     return {
-        key: Hit(ev.load_outputs(json.loads(outputs)), run, finished_at, wall_s or 0.0)
-        for key, outputs, run, finished_at, wall_s in rows
+        key: Hit(ev.load_outputs(json.loads(outputs)), run, finished_at, wall_s or 0.0, json.loads(metrics or "{}"))
+        for key, outputs, run, finished_at, wall_s, metrics in rows
     }
 
 
