@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
-import resource
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,13 +13,14 @@ from typing import Any
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.artifacts.materialize import load, save
-from ropewalk.core.artifact import Failed, Failure, Outcome, Outputs, Succeeded, Usage
+from ropewalk.core.artifact import Failed, Failure, Outcome, Outputs, Succeeded
 from ropewalk.core.cachekey import seed_of
 from ropewalk.core.errors import CorruptBlobError, UnstorableError
 from ropewalk.core.graph import OutputSpec
 from ropewalk.engine.context import Context, enter
 from ropewalk.engine.inputs import Source, materialise
 from ropewalk.engine.story import describe, describe_unstorable
+from ropewalk.engine.usage import Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def execute(
     Raises:
         TaskCancelled: the attempt was told to end.
     """
-    wall, cpu, at = time.perf_counter(), time.process_time(), time.time()
+    meter = Meter()
     seed = seed_of(order.key)
     home = str(blobs.root.parent)
     context = Context(job.run, job.node, order.item, order.attempt, seed, order.key, home, report=report)
@@ -76,16 +75,16 @@ def execute(
         _set_seeds(seed)
         result = _call(function, arguments)
         outputs = _save_outputs(job, result, context, blobs)
-        return Succeeded(outputs, _usage(wall, cpu, at), context.metrics)
+        return Succeeded(outputs, meter.read(), context.metrics)
     except TaskCancelled:
         raise
     except CorruptBlobError as error:
         failure = Failure("input", error.title, retryable=False, lost_digest=error.digest)
-        return Failed(failure, _usage(wall, cpu, at))
+        return Failed(failure, meter.read())
     except UnstorableError as error:
-        return Failed(describe_unstorable(error, function), _usage(wall, cpu, at))
+        return Failed(describe_unstorable(error, function), meter.read())
     except BaseException as error:  # noqa: BLE001  # sys.exit() and KeyboardInterrupt of a task are its failures too
-        return Failed(describe(error), _usage(wall, cpu, at))
+        return Failed(describe(error), meter.read())
     finally:
         enter(None)
 
@@ -165,12 +164,6 @@ def split_result(spec: OutputSpec, result: Any) -> dict[str, Any]:
         expected = spec.type.rpartition(":")[2]
         raise TypeError(f"the task is declared to return a {expected}, but returned a {type(result).__name__}")
     return {name: getattr(result, name) for name in spec.names}
-
-
-def _usage(wall: float, cpu: float, at: float) -> Usage:
-    wall_s = time.perf_counter() - wall
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Usage(wall_s, time.process_time() - cpu, own * 1024, at)
 
 
 def raise_cancelled(_signal: int, _frame: FrameType | None) -> None:

@@ -33,12 +33,13 @@ class Reuse:
         if not self._enabled or not wanted:
             return {}
         found = tasks.lookup(self._db, wanted)
-        return {key: hit for key, hit in found.items() if self._is_good(hit, wanted[key], now)}
+        return {key: hit for key, hit in found.items() if not self.obstacle(hit, wanted[key], now)}
 
-    def _is_good(self, hit: tasks.Hit, cache: Cache, now: float) -> bool:
+    def obstacle(self, hit: tasks.Hit, cache: Cache, now: float) -> str:
+        """Why a result must not be reused, "expired" or "missing"; empty: it may."""
         if cache.ttl_s is not None and now - hit.finished_at > cache.ttl_s:
-            return False
-        return all(self.is_there(ref) for ref in hit.outputs.values())
+            return "expired"
+        return "" if all(self.is_there(ref) for ref in hit.outputs.values()) else "missing"
 
     def is_there(self, ref: ArtifactRef) -> bool:
         """Whether every file of an artifact exists and has the right size."""

@@ -23,7 +23,7 @@ from ropewalk.core.artifact import Failed, Failure, Outcome
 from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute, raise_cancelled
 from ropewalk.engine.home import Home
 
-FLUSH_S = 0.02  # finished work is reported at least so often, and always before something longer is begun
+FLUSH_S = 0.002  # finished work is reported at least so often, and always before something longer is begun
 LOG_MAX_BYTES = 50_000_000
 
 

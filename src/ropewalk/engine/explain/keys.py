@@ -1,0 +1,104 @@
+"""Takes the keys of a run apart: of one that is recorded, or of one that is being planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ropewalk.core import expr as ex
+from ropewalk.core.expr import Expr
+from ropewalk.core.graph import Node
+from ropewalk.core.state import RunState
+from ropewalk.engine.explain.parts import Input, KeyParts
+from ropewalk.engine.inputs import Computed, Load, Resolver, Source, Value
+from ropewalk.engine.prepare import Preparer
+
+TEXT_CHARS = 60
+
+
+class KeyReader:
+    """The parts of keys in one run.
+
+    Args:
+        state: the run, as far as its results are known.
+        fill: called with the nodes whose results are about to be looked at.
+    """
+
+    def __init__(
+        self,
+        state: RunState,
+        params: Mapping[str, Any],
+        seed: int,
+        load: Load,
+        fill: Callable[[Iterable[str]], None] = lambda _: None,
+    ) -> None:
+        self.state = state
+        self.seed = seed
+        self.resolver = Resolver(state, params, load)
+        self.preparer = Preparer(0, state, params, seed, load)
+        self._fill = fill
+
+    def parts(self, node_id: str, item: int | None = None, key: str = "") -> KeyParts:
+        """What the key of a task run covers.
+
+        Args:
+            item: of a mapped node; None: only what all its items have in common.
+            key: the key itself, if it is known.
+        """
+        node, spec = self.state.graph.nodes[node_id], self.state.graph.spec(node_id)
+        self._fill(self.state.graph.upstream[node_id])
+        mapped = node.map.names if node.map is not None else ()
+        inputs = {name: self._input(node, name) for name in node.bindings if name not in mapped}
+        if mapped and item is not None:
+            inputs |= self._own_inputs(node, item)
+        return KeyParts(spec.code, spec.outputs, node.policy.cache, self.seed, inputs, key)
+
+    def _input(self, node: Node, name: str) -> Input:
+        binding = node.bindings[name]
+        lenient = node.policy.run_if != "all_succeeded"
+        source = self._try(lambda: self.resolver.source(binding, lenient=lenient))
+        references = tuple((ex.show(ref), self._identity_of(ref)) for ref in dict.fromkeys(ex.refs(binding)))
+        return self._made(node, name, self._text(binding, source), source, references)
+
+    def _own_inputs(self, node: Node, item: int) -> dict[str, Input]:
+        """The inputs that are particular to one item."""
+        sources = self._try(lambda: self.preparer.sources(self.preparer.prepare(node.id), item))
+        mapped = node.map.names if node.map is not None else ()
+        found = {}
+        for name, source in zip(mapped, sources or [None] * len(mapped), strict=True):
+            binding = node.bindings[name]
+            text = f"{ex.show(binding)}[{item}]"
+            identity = None if source is None else self._try(lambda s=source: self.resolver.identity(s))
+            references = ((text, identity),) if any(ex.refs(binding)) else ()
+            shown = _short(self._value(source)) if isinstance(source, Value) and not references else text
+            found[name] = self._made(node, name, shown, source, references)
+        return found
+
+    def _made(
+        self, node: Node, name: str, text: str, source: Source | None, references: tuple[tuple[str, str | None], ...]
+    ) -> Input:
+        identity = None if source is None else self._try(lambda: self.resolver.identity(source))
+        return Input(name, text, identity, references, name not in node.policy.cache.ignore)
+
+    def _identity_of(self, ref: ex.Ref) -> str | None:
+        return self._try(lambda: self.resolver.identity(self.resolver.source(ref)))
+
+    def _text(self, binding: Expr, source: Source | None) -> str:
+        if isinstance(source, (Value, Computed)) and not any(ex.refs(binding)):
+            return _short(self._value(source))
+        return ex.show(binding)
+
+    def _value(self, source: Source) -> Any:
+        return self._try(lambda: self.resolver.value(source))
+
+    def _try(self, get: Callable[[], Any]) -> Any:
+        """What can be had; None for what is not there (any more), or cannot be worked out."""
+        try:
+            return get()
+        except Exception:  # noqa: BLE001  # an explanation says what it can
+            return None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"
