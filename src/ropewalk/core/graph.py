@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from ropewalk.core import drawing
 from ropewalk.core import expr as ex
 from ropewalk.core.code import CodeFingerprint
 from ropewalk.core.errors import DefinitionError, VersionError
@@ -117,6 +118,20 @@ class Graph:
             for need in needs:
                 found[need].append(name)
         return {name: tuple(users) for name, users in found.items()}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What a picture shows for each node: its id, and marks of a map and a condition."""
+        return {
+            n.id: f"{n.id}{'[*]' if n.map else ''}{' ?' if n.when is not None else ''}" for n in self.nodes.values()
+        }
+
+    def mermaid(self) -> str:
+        """The graph as Mermaid text."""
+        return drawing.mermaid(self.upstream, self.labels)
+
+    def _repr_html_(self) -> str:
+        return drawing.svg(self.upstream, self.labels)
 
     def spec(self, node_id: str) -> TaskSpec:
         """The task that a node runs."""
