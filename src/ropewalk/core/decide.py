@@ -15,7 +15,7 @@ from ropewalk.core import events as ev
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import Failure
 from ropewalk.core.events import Event
-from ropewalk.core.graph import Graph, Node
+from ropewalk.core.graph import Node
 from ropewalk.core.state import (
     CANCELLED,
     FAILED,
@@ -27,11 +27,15 @@ from ropewalk.core.state import (
     NodeRun,
     RunState,
 )
+from ropewalk.core.wiring import Wiring, wire
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Evaluate the node's condition and count its items; answer with `Opened`, `Skipped` or `AttemptFailed`."""
+    """Evaluate the node's condition and count its items; answer with `Opened`, `Skipped` or `AttemptFailed`.
+
+    It is asked for again should a result that the node needs be lost before there is an answer.
+    """
 
     node: str
 
@@ -55,32 +59,6 @@ class Kill:
 
 
 Command: TypeAlias = Open | Run | Kill
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """How a node depends on others."""
-
-    barriers: tuple[str, ...]  # must be settled as a whole
-    aligned: tuple[str, ...]  # mapped nodes that it follows item by item
-
-
-def wire(graph: Graph, node: Node) -> Wiring:
-    """Which of a node's upstream nodes it can follow item by item, and which it has to await whole."""
-    aligned: set[str] = set()
-    if node.map is not None and node.map.mode == "zip" and node.policy.run_if == "all_succeeded":
-        for name in node.map.names:
-            binding = node.bindings[name]
-            if isinstance(binding, ex.Ref) and graph.nodes[binding.node].map is not None:
-                aligned.add(binding.node)
-        for name, binding in node.bindings.items():
-            if name not in node.map.names or not isinstance(binding, ex.Ref):
-                aligned -= {ref.node for ref in ex.refs(binding)}
-        if node.when is not None:
-            aligned -= {ref.node for ref in ex.refs(node.when)}
-        aligned -= set(node.after)
-    upstream = graph.upstream[node.id]
-    return Wiring(tuple(u for u in upstream if u not in aligned), tuple(u for u in upstream if u in aligned))
 
 
 class Decider:
@@ -188,7 +166,10 @@ class Decider:
             self._asked.discard(node_id)
             self._tell_aligned(node_id, event.items or ())
         elif isinstance(event, ev.ResultLost):
-            self.commands.append(Run(node_id, (event.item,)))
+            if self.state.cancel_requested:
+                self._derived.append(ev.Cancelled(node_id, (event.item,)))
+            else:
+                self.commands.append(Run(node_id, (event.item,)))
 
     def _follow_failure(self, event: ev.AttemptFailed) -> None:
         if event.retry_at is None:
@@ -216,6 +197,8 @@ class Decider:
             self.pending[user] += change
             if self.pending[user] == 0:
                 self._consider(user)
+            elif not settled:
+                self._asked.discard(user)
 
     def _wake_aligned(self, node_id: str) -> None:
         for user in self._aligned_users[node_id]:
@@ -228,7 +211,7 @@ class Decider:
         if self.pending[node_id] or run.settled:
             return
         if run.opened:
-            self._run_items(run, wiring)
+            self._go_on(run, wiring)
         elif node_id not in self._asked and all(self.state.nodes[up].opened for up in wiring.aligned):
             self._open(run, wiring)
 
@@ -245,7 +228,12 @@ class Decider:
         else:
             self.commands.append(Open(node.id))
 
-    def _run_items(self, run: NodeRun, wiring: Wiring) -> None:
+    def _go_on(self, run: NodeRun, wiring: Wiring) -> None:
+        """Run what is left of an opened node, unless a result that it needs was lost since and not made again."""
+        if reason := self._obstacle(run.node, wiring):
+            if left := tuple(run.items(WAITING, READY)):
+                self._derived.append(ev.Skipped(run.node.id, left, reason))
+            return
         if wiring.aligned:
             for item in list(run.items(WAITING, READY)):
                 self._consider_item(run.node.id, item)
@@ -289,6 +277,8 @@ class Decider:
 
     def _obstacle(self, node: Node, wiring: Wiring) -> str:
         """Why a node whose barriers are settled must be skipped; empty: it may run."""
+        if ended := next((up for up in wiring.aligned if self.state.nodes[up].whole), ""):
+            return f"needs {ended}"
         runs = [self.state.nodes[up] for up in wiring.barriers]
         failed = [r.node.id for r in runs if r.counts[FAILED] or r.counts[CANCELLED]]
         rule = node.policy.run_if
@@ -350,12 +340,33 @@ class Decider:
         self._record(ev.RunFinished(outcome))
 
 
+def stale(state: RunState, changed: Iterable[str]) -> tuple[str, ...]:
+    """Nodes whose results do not count any more when a run is reopened.
+
+    These are the `changed` ones, and those with an input that may come out differently now, because something before
+    it had failed or been cancelled: a report over whatever had succeeded, or the other option of a `first_of`.
+    """
+    found, unsure = set(changed), set[str]()
+    for node_id, node in state.graph.nodes.items():
+        run, wiring = state.nodes[node_id], wire(state.graph, node)
+        if run.counts[SUCCEEDED] and not unsure.isdisjoint(wiring.barriers):
+            found.add(node_id)
+        sure = run.settled and not run.counts[FAILED] and not run.counts[CANCELLED]
+        if node_id in found or not sure or not unsure.isdisjoint(state.graph.upstream[node_id]):
+            unsure.add(node_id)
+    return tuple(node_id for node_id in state.nodes if node_id in found)
+
+
 def running_items(state: RunState) -> list[tuple[str, int, int]]:
     """Node, item and token of every attempt that is under way."""
     return [(node_id, item, token) for node_id, run in state.nodes.items() for item, token in run.tokens.items()]
 
 
 def lost_events(state: RunState, failure: Failure, at: float) -> Iterable[Event]:
-    """For each attempt under way: it was lost through no fault of its own and may start again at once."""
+    """For each attempt under way: it was lost through no fault of its own and may start again at once.
+
+    Unless the author says `Retry(not_on=["lost"])`: then its body runs at most once.
+    """
     for node_id, item, token in running_items(state):
-        yield ev.AttemptFailed(node_id, item, token, failure, at, counted=False)
+        again = "lost" not in state.nodes[node_id].node.policy.retry.not_on
+        yield ev.AttemptFailed(node_id, item, token, failure, at if again else None, counted=False)

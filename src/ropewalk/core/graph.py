@@ -17,6 +17,7 @@ from ropewalk.core.policy import Policy
 from ropewalk.core.values import digest
 
 GRAPH_VERSION = 1
+MAX_DRAWN = 400  # nodes of a picture
 KINDS = ("task",)  # loops, waits, approvals and sub-graphs join here; a node of another kind is refused by name
 
 
@@ -131,6 +132,8 @@ class Graph:
         return drawing.mermaid(self.upstream, self.labels)
 
     def _repr_html_(self) -> str:
+        if len(self.nodes) > MAX_DRAWN:
+            return f"<p>{self.name}: a graph of {len(self.nodes):,} nodes, too many to draw</p>"
         return drawing.svg(self.upstream, self.labels)
 
     def spec(self, node_id: str) -> TaskSpec:

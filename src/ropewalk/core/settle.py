@@ -20,8 +20,7 @@ def settle(
     run = state.nodes[node]
     policy = run.node.policy.retry
     retries = run.retries.get(item, 0)
-    attempts = run.attempts.get(item, 0) + (token == 0)
-    if failure.kind == "lost" and "lost" not in policy.not_on and attempts - retries <= MAX_LOST:
+    if failure.kind == "lost" and "lost" not in policy.not_on and run.losses.get(item, 0) < MAX_LOST:
         return AttemptFailed(node, item, token, failure, now, counted=False, usage=usage)
     if policy.allows(failure, retries):
         retry_at = now + policy.pause_s(retries, f"{node}[{item}]")

@@ -53,6 +53,7 @@ TRANSITIONS: frozenset[tuple[TaskState, TaskState]] = frozenset({
 })  # fmt: skip
 
 
+RETURNED = "returned"  # kind of the failure of an order that its worker gave back before it was begun
 _LEGAL = frozenset((int(a), int(b)) for a, b in TRANSITIONS)
 _BY_CODE = tuple(TaskState)
 
@@ -65,24 +66,26 @@ class NodeRun:
     """One node within a run: its items, or the one item of a node that is not mapped."""
 
     __slots__ = (
-        "attempts", "counts", "failures", "keys", "metrics", "node", "outputs", "ready_at", "reason", "retries",
-        "sources", "states", "tokens",
+        "attempts", "counts", "failures", "keys", "losses", "metrics", "node", "outputs", "ready_at", "reason",
+        "retries", "sources", "states", "tokens", "whole",
     )  # fmt: skip
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self.attempts: dict[int, int] = {}  # that were begun, ever: each has its own log and story
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the node is as before it was opened."""
+        """Forget everything but the number of attempts: the node is as before it was opened."""
         self.states: bytearray | None = None  # one TaskState an item; None: not opened
+        self.whole = False  # it ended before its items were known, and has one in their place
         self.counts = [0] * len(TaskState)
         self.outputs: list[Outputs | None] = []
         self.keys: list[str] = []
         self.reason = ""  # why it was skipped
         # only for the items that deviate:
-        self.attempts: dict[int, int] = {}
         self.retries: dict[int, int] = {}  # attempts that count against the retry policy
+        self.losses: dict[int, int] = {}  # attempts that ended through no fault of their own
         self.tokens: dict[int, int] = {}  # running items
         self.ready_at: dict[int, float] = {}
         self.failures: dict[int, Failure] = {}
@@ -134,14 +137,33 @@ class NodeRun:
         Raises:
             IllegalMove: the move is not in TRANSITIONS.
         """
-        if self.states is None or not 0 <= item < len(self.states):
-            raise IllegalMove(f"{self.node.id}[{item}] → {to.label}: no such task run")
-        now = self.states[item]
-        if (now, to) not in _LEGAL:
-            raise IllegalMove(f"{self.node.id}[{item}]: {TaskState(now).label} → {to.label}")
-        self.states[item] = to
-        self.counts[now] -= 1
+        states = self.states
+        if states is None or not self.may_move(item, to):
+            raise IllegalMove(f"{self.node.id}[{item}]: {self.show(item)} → {to.label}")
+        self.counts[states[item]] -= 1
         self.counts[to] += 1
+        states[item] = to
+
+    def may_move(self, item: int, to: TaskState) -> bool:
+        """Whether there is such an item, and the move is in TRANSITIONS."""
+        states = self.states
+        return states is not None and 0 <= item < len(states) and (states[item], to) in _LEGAL
+
+    def take_up(self, items: Iterable[int]) -> None:
+        """Make items ready that are to be started or reused: that their inputs are there is no event of its own.
+
+        Raises:
+            IllegalMove: one of them is neither waiting nor ready.
+        """
+        for item in items:
+            if not self.may_move(item, READY) or self.state(item) not in (WAITING, READY):
+                raise IllegalMove(f"{self.node.id}[{item}]: {self.show(item)}, so it cannot be taken up")
+        for item in items:
+            self.move(item, READY)
+
+    def show(self, item: int) -> str:
+        """The state of an item for a message about a bug."""
+        return self.state(item).label if self.states is not None and 0 <= item < self.length else "not there"
 
 
 class RunState:
@@ -190,6 +212,7 @@ class RunState:
 
     def _started(self, e: ev.Started) -> None:
         run = self.nodes[e.node]
+        run.take_up(e.items)
         for item in e.items:
             run.move(item, RUNNING)
             run.tokens[item] = e.token
@@ -210,6 +233,7 @@ class RunState:
 
     def _reused(self, e: ev.Reused) -> None:
         run = self.nodes[e.node]
+        run.take_up((e.item,))
         run.move(e.item, SUCCEEDED)
         run.ready_at.pop(e.item, None)
         run.failures.pop(e.item, None)
@@ -221,15 +245,21 @@ class RunState:
 
     def _attempt_failed(self, e: ev.AttemptFailed) -> None:
         run = self.nodes[e.node]
-        if e.token:
-            self._check(e.node, e.item, e.token)
-        run.move(e.item, FAILED if e.retry_at is None else READY)
-        run.tokens.pop(e.item, None)
-        run.failures[e.item] = e.failure
-        if e.counted:
-            run.retries[e.item] = run.retries.get(e.item, 0) + 1
+        if not run.opened and e.retry_at is None:
+            self._end(run, None, FAILED)
+        else:
+            if e.token or e.item in run.tokens:
+                self._check(e.node, e.item, e.token)
+            run.move(e.item, FAILED if e.retry_at is None else READY)
+            run.tokens.pop(e.item, None)
         if e.retry_at is not None:
             run.ready_at[e.item] = e.retry_at
+        if e.failure.kind == RETURNED:
+            run.attempts[e.item] -= 1
+            return
+        run.failures[e.item] = e.failure
+        tally = run.retries if e.counted else run.losses
+        tally[e.item] = tally.get(e.item, 0) + 1
 
     def _skipped(self, e: ev.Skipped) -> None:
         run = self.nodes[e.node]
@@ -244,7 +274,10 @@ class RunState:
             if run.opened:
                 raise IllegalMove(f"{run.node.id} is opened already, so its items are {state.label} one by one")
             run.open(1, state)
+            run.whole = True
             return
+        if not all(run.may_move(item, state) for item in items):
+            raise IllegalMove(f"{run.node.id}{list(items)} cannot become {state.label}")
         for item in items:
             run.move(item, state)
             run.tokens.pop(item, None)
@@ -255,9 +288,12 @@ class RunState:
 
     def _result_lost(self, e: ev.ResultLost) -> None:
         run = self.nodes[e.node]
+        if not run.may_move(e.item, READY) or run.state(e.item) is not SUCCEEDED:
+            raise IllegalMove(f"{e.node}[{e.item}]: {run.show(e.item)}, so it has no result to lose")
         run.move(e.item, READY)
         run.outputs[e.item] = None
         run.sources.pop(e.item, None)
+        run.metrics.pop(e.item, None)
 
     def _reopened(self, e: ev.Reopened) -> None:
         self.cancel_requested = False
@@ -278,20 +314,16 @@ class RunState:
 
 
 def _restart(run: NodeRun) -> None:
-    """Of a mapped node keep what succeeded; a node that was ended before it was opened starts over whole."""
-    if run.length == 1 and run.states is not None and run.states[0] in (SKIPPED, CANCELLED):
+    """Of a mapped node keep what succeeded; one that ended before its items were known starts over whole."""
+    if run.whole or run.states is None:
         run.reset()
         return
     for item in list(run.items(READY, RUNNING, FAILED, SKIPPED, CANCELLED)):
-        if run.state(item) in FINAL:
-            run.move(item, WAITING)
-        else:
-            run.states[item] = WAITING  # type: ignore[index]  # opened, or it would have no items
-            run.counts = [(run.states or b"").count(code) for code in TaskState]
-        run.retries.pop(item, None)
-        run.failures.pop(item, None)
-        run.ready_at.pop(item, None)
-        run.tokens.pop(item, None)
+        run.counts[run.states[item]] -= 1
+        run.counts[WAITING] += 1
+        run.states[item] = WAITING
+        for deviation in (run.retries, run.losses, run.tokens, run.ready_at, run.failures):
+            deviation.pop(item, None)
 
 
 def fold(graph: Graph, events: Iterable[ev.Event], graphs: Callable[[str], Graph] | None = None) -> RunState:
