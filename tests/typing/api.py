@@ -6,9 +6,27 @@ A line that must be refused carries an ignore; mypy complains about ignores that
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, assert_type
+from pathlib import Path
+from typing import Annotated, NamedTuple, assert_type
 
-from ropewalk import Cache, Resources, Retry, context, cross, each, first_of, otherwise, pipeline, task, when
+from ropewalk import (
+    Cache,
+    Client,
+    Doc,
+    Range,
+    Resources,
+    Retry,
+    RopewalkError,
+    context,
+    cross,
+    each,
+    first_of,
+    otherwise,
+    pipeline,
+    shell,
+    task,
+    when,
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,14 @@ def mapped() -> Model:
     return best(models)  # type: ignore[arg-type]  # a checker does not see that the call before it is mapped
 
 
+@pipeline
+def grouped(month: Annotated[int, Range(1, 12), Doc("month to test on")] = 6) -> Model:
+    found = flights(month, depth=3)  # a pipeline in a pipeline looks like the value that it returns
+    assert_type(found, Model)
+    cleaned = shell(["clean", month], inputs=[Path("raw.csv")], outputs=["clean.csv"], timeout="1h")
+    return train.options(name="last", retry=2, after=[cleaned, found])([1.0])  # order that a checker understands
+
+
 @pipeline(name="nightly-fetch")
 def nightly(address: str) -> bytes:
     raw = fetch(address)
@@ -83,8 +109,18 @@ def calls_that_are_refused() -> None:
     flights(month="6")  # type: ignore[arg-type]
     task(retries=3)  # type: ignore[call-overload]  # there is no such option
     train.options(time_out="1h")  # type: ignore[call-arg]
+    train.options(run_if="sometimes")  # type: ignore[arg-type]
+    pipeline(nightly, names="x")  # type: ignore[call-overload]
 
 
 def tasks_are_plain_functions_outside_a_pipeline() -> None:
     assert_type(ingest(6), list[float])
     assert_type(flights(month=7), Model)
+    assert_type(train.fn([1.0], depth=3), Model)
+
+
+def pipelines_tell_what_they_are() -> None:
+    assert_type(flights.graph(month=7).digest, str)
+    flights.graph(moth=7)  # type: ignore[call-arg]
+    assert_type(Client().graph("0").name, str)
+    assert_type(RopewalkError("no").code, str)

@@ -1,0 +1,71 @@
+"""Ropewalk: machine-learning pipelines that explain themselves before they run, and survive anything after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ropewalk.author.convert import Doc, Range
+    from ropewalk.author.each import cross, each
+    from ropewalk.author.flow import first_of, otherwise, when
+    from ropewalk.author.pipeline import pipeline
+    from ropewalk.author.shell import shell
+    from ropewalk.author.task import task
+    from ropewalk.core.errors import RopewalkError
+    from ropewalk.core.policy import Cache, Resources, Retry
+    from ropewalk.engine.client import Client
+    from ropewalk.engine.context import context
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cache",
+    "Client",
+    "Doc",
+    "Range",
+    "Resources",
+    "Retry",
+    "RopewalkError",
+    "context",
+    "cross",
+    "each",
+    "first_of",
+    "otherwise",
+    "pipeline",
+    "shell",
+    "task",
+    "when",
+]
+
+_MODULES = {
+    "Cache": "ropewalk.core.policy",
+    "Client": "ropewalk.engine.client",
+    "Doc": "ropewalk.author.convert",
+    "Range": "ropewalk.author.convert",
+    "Resources": "ropewalk.core.policy",
+    "Retry": "ropewalk.core.policy",
+    "RopewalkError": "ropewalk.core.errors",
+    "context": "ropewalk.engine.context",
+    "cross": "ropewalk.author.each",
+    "each": "ropewalk.author.each",
+    "first_of": "ropewalk.author.flow",
+    "otherwise": "ropewalk.author.flow",
+    "pipeline": "ropewalk.author.pipeline",
+    "shell": "ropewalk.author.shell",
+    "task": "ropewalk.author.task",
+    "when": "ropewalk.author.flow",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that `import ropewalk` stays cheap."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""Authoring: functions become tasks, calls become a graph, code becomes a fingerprint."""

@@ -1,0 +1,189 @@
+"""`@pipeline`: a function that wires tasks."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from ropewalk.author.bind import arguments, refuse_live
+from ropewalk.author.callsite import CallSite, declared, here
+from ropewalk.author.constants import traced
+from ropewalk.author.each import Each
+from ropewalk.author.failure import author_errors
+from ropewalk.author.function import check_function, located
+from ropewalk.author.hints import resolve_hints
+from ropewalk.author.interpret import interpret
+from ropewalk.author.misfit import check_type
+from ropewalk.author.names import check_name
+from ropewalk.author.params import Parameter, bind_params, parameters
+from ropewalk.author.refs import Handle, Reference
+from ropewalk.author.schema import parameter_schema
+from ropewalk.author.trace import Trace, current, recording
+from ropewalk.core import expr as ex
+from ropewalk.core.errors import DefinitionError, UnstorableError
+from ropewalk.core.graph import Graph
+from ropewalk.core.values import encode, find
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+_CLIENT = "ropewalk.engine.client:Client"  # a higher layer, so it is found by name and only when it is used
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A pipeline made a graph."""
+
+    graph: Graph
+    functions: dict[str, Callable[..., Any]]  # the plain function of each task, by task key
+    params: dict[str, Any]  # a value for each parameter, defaults included
+    overrides: dict[str, str] = field(default_factory=dict)  # "task.parameter" to text, part of the graph already
+    target: str = ""  # "file.py:name", for finding the pipeline again; empty: it stands in no file
+
+
+class Pipeline(Generic[P, R_co]):
+    """A function that wires tasks.
+
+    Called as a function it runs in memory, in this thread and without a store, and returns the value. Called inside
+    another pipeline it becomes a group of nodes there.
+    """
+
+    fn: Callable[P, R_co]
+    name: str
+    declared: CallSite
+
+    def __init__(self, function: Callable[P, R_co], *, name: str | None = None) -> None:
+        check_function(function, "pipeline")
+        functools.update_wrapper(self, function)
+        self.fn = function
+        self.declared = declared(function)
+        given = function.__name__ if name is None else name
+        with located(self.declared.where):
+            self.name = check_name(given, "pipeline", None, 'name it: @pipeline(name="…")')
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        outer = current()
+        if outer is not None:
+            return self._inline(outer, args, kwargs)
+        refuse_live(self, [*args, *kwargs.values()])
+        made = trace(self, arguments(self, args, kwargs))
+        return cast(R_co, interpret(made.graph, made.functions, made.params))
+
+    def graph(self, *args: P.args, **kwargs: P.kwargs) -> Graph:
+        """The graph that this pipeline makes with these parameters; nothing is run.
+
+        Raises:
+            UsageError: a parameter is wrong or missing.
+            DefinitionError: the pipeline is written wrongly.
+        """
+        return trace(self, arguments(self, args, kwargs)).graph
+
+    def plan(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """What a run with these parameters would do, and why; nothing is run."""
+        return find(_CLIENT)().plan(trace(self, arguments(self, args, kwargs)))
+
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Run it durably with these parameters."""
+        return find(_CLIENT)().run(trace(self, arguments(self, args, kwargs)))
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        return inspect.signature(self.fn)
+
+    @cached_property
+    def hints(self) -> dict[str, Any]:
+        """The annotations as types; late, since they may name classes that stand below the function."""
+        return resolve_hints(self.fn)
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What the signature declares."""
+        return parameters(self.fn, self.declared)
+
+    @property
+    def doc(self) -> str:
+        """The first line of the docstring."""
+        return (inspect.getdoc(self.fn) or "").partition("\n")[0]
+
+    def bind(self, given: Mapping[str, Any] | Iterable[tuple[str, Any]], *, text: bool = False) -> dict[str, Any]:
+        """A value for each parameter; see `params.bind_params`."""
+        return bind_params(self.name, self.declared, self.parameters, given, text=text)
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the parameters."""
+        return parameter_schema(self.name, self.doc, self.parameters)
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.name} at {self.declared}>"
+
+    def _inline(self, outer: Trace, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R_co:
+        if any(active is self for active in outer.active):
+            raise DefinitionError(
+                f"pipeline `{self.name}` calls itself",
+                code="P209", where=here().where(), help=["repeat inside a task, or call it a fixed number of times"],
+            )  # fmt: skip
+        given = arguments(self, args, kwargs)
+        for name, value in given.items():
+            if isinstance(value, Each):
+                raise DefinitionError(
+                    f"`{self.name}` is a pipeline, and `each` goes into the call of a task",
+                    code="P213", where=here().where(), facts=[f"it is given for `{name}`"],
+                    help=["pass the list, and map inside the pipeline: some_task(each(items))"],
+                )  # fmt: skip
+            check_type(self, name, value)
+        with outer.group(self):
+            return self.fn(*args, **kwargs)
+
+
+def trace(pipeline: Pipeline[..., Any], params: Mapping[str, Any] | None = None) -> Traced:
+    """Make the graph of a pipeline by running its function with references for results.
+
+    Raises:
+        UsageError: a parameter is wrong or missing.
+        DefinitionError: the pipeline is written wrongly.
+    """
+    values = pipeline.bind(params or {})
+    record = Trace(pipeline.name)
+    record.active.append(pipeline)
+    seen = {p.spec.name: _seen(record, p, values[p.spec.name]) for p in pipeline.parameters}
+    with located(pipeline.declared.where), recording(record), author_errors(pipeline.name):
+        output = pipeline.fn(**seen)
+        graph = record.graph(
+            output, params=tuple(p.spec for p in pipeline.parameters), file=pipeline.declared.file, doc=pipeline.doc
+        )
+    target = "" if graph.file.startswith("<") else f"{graph.file}:{pipeline.name}"
+    return Traced(graph, {key: task.fn for key, task in record.tasks.items()}, values, target=target)
+
+
+def _seen(record: Trace, parameter: Parameter, value: Any) -> Any:
+    """A parameter as the function sees it; what no graph can hold, such as a frame in a test, as a reference."""
+    try:
+        encode(value)
+    except UnstorableError:
+        name = parameter.spec.name
+        return Reference(Handle(record, ex.Param(name), name, parameter.hint))
+    return traced(parameter.spec.name, value)
+
+
+@overload
+def pipeline(function: Callable[P, R], /, *, name: str | None = None) -> Pipeline[P, R]: ...
+@overload
+def pipeline(*, name: str | None = None) -> Callable[[Callable[P, R]], Pipeline[P, R]]: ...
+def pipeline(function: Any = None, /, *, name: str | None = None) -> Any:
+    """Make a function a pipeline.
+
+    Args:
+        function: a `def` that calls tasks; its arguments are the parameters of the pipeline.
+        name: its name; that of the function when None.
+
+    Raises:
+        DefinitionError: the function cannot be a pipeline, or the name is not one.
+    """
+    if function is None:
+        return functools.partial(pipeline, name=name)
+    return Pipeline(function, name=name)

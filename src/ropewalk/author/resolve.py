@@ -1,0 +1,70 @@
+"""From a graph to the functions that it names, in whichever process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ropewalk.core.errors import DefinitionError
+from ropewalk.core.graph import Graph
+from ropewalk.core.values import find
+
+
+def function_path(function: Callable[..., Any]) -> str:
+    """The import path "module:qualname" of a function; one of a script has the name that importing it would have."""
+    module = function.__module__
+    if module == "__main__":
+        module = main_name() or module
+    return f"{module}:{function.__qualname__}"
+
+
+def main_name() -> str:
+    """The name under which the running script could be imported; empty: none."""
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name).removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if file else ""
+
+
+def resolve(graph: Graph) -> dict[str, Callable[..., Any]]:
+    """The plain function of each task of a graph, by task key.
+
+    Raises:
+        DefinitionError: one of them cannot be imported here.
+    """
+    return {key: _function(spec.name, spec.function) for key, spec in graph.tasks.items()}
+
+
+def _function(task: str, path: str) -> Callable[..., Any]:
+    module, _, name = path.partition(":")
+    if "<" in name:
+        raise DefinitionError(
+            f"task `{task}` is defined inside a function, so another process cannot find it",
+            code="P202", facts=[f"its path is {path}"], help=["move it to the top level of its module"],
+        )  # fmt: skip
+    try:
+        found = _find(module, name)
+    except Exception as error:  # importing runs the author's code, which may raise anything
+        raise DefinitionError(
+            f"task `{task}` cannot be imported from `{path}`: {error}",
+            code="P234",
+            facts=["its name or module may have changed since the run was started"],
+            help=[f"python -c 'import {module}'   in the environment and folder of the run"],
+        ) from error
+    plain: Callable[..., Any] = getattr(found, "fn", found)  # `name` is a Task unless the function was wrapped by hand
+    return plain
+
+
+def _find(module: str, name: str) -> Any:
+    main = sys.modules.get("__main__")
+    if module == main_name() and module not in sys.modules and isinstance(main, ModuleType):
+        found: Any = main
+        for part in name.split("."):
+            found = getattr(found, part)
+        return found
+    return find(f"{module}:{name}")
