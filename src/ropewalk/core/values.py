@@ -18,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path, PurePath
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from ropewalk.core.errors import UnstorableError
 
@@ -136,11 +137,25 @@ def _decode_object(data: dict[str, Any]) -> Any:
     return made
 
 
+def _from_datetime(value: datetime) -> Any:
+    """The text, and what it does not say: the name of the zone, and which of two equal readings of a clock is meant."""
+    zone = getattr(value.tzinfo, "key", None)
+    return [value.isoformat(), zone, value.fold] if zone or value.fold else value.isoformat()
+
+
+def _to_datetime(data: Any) -> datetime:
+    if isinstance(data, str):
+        return datetime.fromisoformat(data)
+    text, zone, fold = data
+    value = datetime.fromisoformat(text)
+    return value.replace(tzinfo=ZoneInfo(zone) if zone else value.tzinfo, fold=fold)
+
+
 _Simple = tuple[tuple[type, ...], str, Callable[[Any], Any], Callable[[Any], Any]]
 _SIMPLE: tuple[_Simple, ...] = (
     ((bytes,), "bytes", lambda v: base64.b64encode(v).decode(), base64.b64decode),
     ((bytearray,), "bytearray", lambda v: base64.b64encode(v).decode(), lambda d: bytearray(base64.b64decode(d))),
-    ((datetime,), "datetime", datetime.isoformat, datetime.fromisoformat),
+    ((datetime,), "datetime", _from_datetime, _to_datetime),
     ((date,), "date", date.isoformat, date.fromisoformat),
     ((time,), "time", time.isoformat, time.fromisoformat),
     ((timedelta,), "timedelta", lambda v: [v.days, v.seconds, v.microseconds], lambda d: timedelta(*d)),
