@@ -20,6 +20,15 @@ help:  ## list the targets
 demo: $(VENV)/.stamp-demo  ## run the flights pipeline on real data (sets itself up)
 	@echo "demo: running examples/flights/pipeline.py on the 2013 flights from New York"
 	@$(BIN)/ropewalk run examples/flights/pipeline.py
+	@echo; echo "How the models compare on the validation month, and the chosen one on the test month:"
+	@$(BIN)/ropewalk metrics last --by validation_auc
+	@echo; echo "What is registered:"
+	@$(BIN)/ropewalk models
+	@$(BIN)/ropewalk artifacts export last/report flights-report.html --force >/dev/null
+	@echo; echo "The report is in flights-report.html: open it in a browser. Then try:"
+	@echo "  $(BIN)/ropewalk plan examples/flights/pipeline.py --month 7        what another test month would take, and why"
+	@echo "  $(BIN)/ropewalk run examples/flights/pipeline.py --month 10        a month in which the gate stays shut"
+	@echo "  $(BIN)/ropewalk lineage model:flights-late@champion                what the registered model was made from"
 
 test: $(VENV)/.stamp-test  ## run the whole test suite (sets itself up)
 	@echo "test: the whole suite, in $(WORKERS) processes"

@@ -178,6 +178,27 @@ def test_a_sync_that_fails_is_told_and_never_trusted_afterwards(blobs, monkeypat
     assert files_below(blobs.root) == []
 
 
+def test_after_a_sync_of_the_folder_fails_the_blob_is_written_from_its_source_again(blobs, monkeypatch):
+    """The kernel tells of a lost write once; a second sync would succeed without having written anything."""
+    sync = os.fsync
+    blobs.put_bytes(b"other")
+    digest = hashlib.sha256(b"rope").hexdigest()
+
+    def fail_on_its_folder(fd):
+        if os.path.samestat(os.fstat(fd), blobs.path(digest).parent.stat()):
+            raise OSError(errno.EIO, "broken")
+        sync(fd)
+
+    (blobs.root / digest[:2]).mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fail_on_its_folder)
+        with pytest.raises(StoreError):
+            blobs.put_bytes(b"rope")
+
+    assert not blobs.exists(digest)
+    assert bytes(blobs.read(blobs.put_bytes(b"rope"))) == b"rope"
+
+
 def test_a_full_disk_is_told_with_what_is_needed_and_what_is_free(tmp_path):
     with tmpfs(tmp_path / "small", size_bytes=2 << 20) as folder:
         blobs = Blobs(folder / "blobs")

@@ -106,6 +106,16 @@ def test_a_blob_that_a_writer_finds_while_it_is_collected_survives(blobs, monkey
     assert bytes(blobs.read(digest)) == b"rope"
 
 
+def test_a_blob_that_was_touched_survives(blobs):
+    """So a run that reuses an old result touches its blobs first."""
+    digest = put(blobs, b"rope")
+
+    assert blobs.touch(digest)
+    collect(blobs, [], grace_s=GRACE_S, now=time.time())
+
+    assert blobs.exists(digest)
+
+
 def test_a_writer_that_finds_the_blob_gone_writes_it_anew(blobs, monkeypatch):
     """The writer saw it, and it is removed before the writer can touch it."""
     digest = put(blobs, b"rope")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ropewalk import each, first_of, pipeline, task, when
-from ropewalk.core.errors import ExecutionError, UsageError
+from ropewalk.core.errors import DefinitionError, ExecutionError, UsageError
 from tests.author.steps import add, anything, evaluate, fail, fetch, numbers, prepared, register, split, train
 
 
@@ -177,6 +177,26 @@ def test_mapping_over_lists_that_turn_out_to_differ_is_an_error():
 def test_wrong_parameters_are_refused_before_anything_runs():
     with pytest.raises(UsageError, match="expects a whole number"):
         prepared([1], depth="two")
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "words"),
+    [
+        ((), {}, "is required"),
+        (([1],), {"dept": 2}, "unknown parameter `dept`"),
+        (([1],), {"rows": []}, "given 2 times"),
+    ],
+)
+def test_a_wrong_call_of_a_pipeline_is_a_wrong_parameter(args, kwargs, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        prepared(*args, **kwargs)
+
+    assert caught.value.code == "P104"
+
+
+def test_too_many_arguments_are_refused():
+    with pytest.raises(DefinitionError, match="3 positional arguments, but it takes 2"):
+        prepared([1], 2, 3)
 
 
 def test_a_task_that_calls_a_task_calls_the_plain_function():

@@ -11,6 +11,7 @@ and only then does anybody hear of the digest. A reader after a crash finds a bl
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import mmap
 import os
@@ -64,6 +65,8 @@ class _Follower(Thread):
             while (end := self._ends.get()) is not None:
                 while self._position < end:
                     piece = os.pread(self._fd, min(_COPY_BYTES, end - self._position), self._position)
+                    if not piece:
+                        raise OSError(errno.EIO, "the file became shorter while it was written")
                     self._content.update(piece)
                     self._position += len(piece)
         except OSError as error:
@@ -204,24 +207,20 @@ class Blobs:
         with disk_errors(folder, sink.size_bytes):
             os.rename(sink.temporary, target)
             failpoint("blob.renamed")
-            sync_folder(folder)
+            try:
+                sync_folder(folder)
+            except OSError:
+                target.unlink(missing_ok=True)  # a sync that is tried again may lie: the next writer starts afresh
+                raise
         failpoint("blob.published")
         self._verified[sink.digest] = _identity(target.stat())
 
     def _keep_existing(self, digest: str, size_bytes: int) -> bool:
-        """Whether the blob is there already; it then counts as young, so that `collect` leaves it alone."""
-        path = self.path(digest)
-        if not self.exists(digest, size_bytes):
+        if not self.exists(digest, size_bytes) or not self.touch(digest):
             return False
-        try:
-            known = self._verified.get(digest) == _identity(path.stat())
-            os.utime(path)
-            if known:
-                self._verified[digest] = _identity(path.stat())
-        except OSError:  # collected at this moment, or another user's file: write it anew
-            return False
-        with disk_errors(path.parent):
-            sync_folder(self._folder(path.parent.name))  # its writer may not have come that far yet
+        folder = self._folder(digest[:2])
+        with disk_errors(folder):
+            sync_folder(folder)  # its writer may not have come that far yet
         return True
 
     def path(self, digest: str) -> Path:
@@ -233,6 +232,21 @@ class Blobs:
         if not _DIGEST.fullmatch(digest):
             raise NotFoundError(f"`{digest[:80]}` is not the digest of a blob: 64 lower-case hexadecimal digits")
         return self.root / digest[:2] / digest
+
+    def touch(self, digest: str) -> bool:
+        """Whether the blob is there; if so, it now counts as young, so that `collect` leaves it alone.
+
+        For whoever is about to refer to it: a blob that merely `exists` may be collected at this moment.
+        """
+        path = self.path(digest)
+        try:
+            known = self._verified.get(digest) == _identity(path.stat())
+            os.utime(path)
+            if known:
+                self._verified[digest] = _identity(path.stat())
+        except OSError:  # gone, or another user's file
+            return False
+        return True
 
     def exists(self, digest: str, size_bytes: int | None = None) -> bool:
         """Whether the blob is there, of that size if one is given; its content is not looked at."""

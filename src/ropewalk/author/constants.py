@@ -2,7 +2,8 @@
 
 A parameter of type int, float, str or Path reaches the pipeline's body as a value of a subclass that remembers
 which parameter it is. Handed to a task as it is, it binds the parameter; anything computed from it (`month + 1`,
-`f"{month}"`) is an ordinary constant. So `if` and `range` work on parameters, and shape the graph.
+`f"{month}"`) is an ordinary constant. So `if` and `range` work on parameters, and shape the graph. Parameters of
+other types (bool, lists, dates, enums, dataclasses) are passed as they are, and become constants.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def author_errors(name: str) -> Iterator[None]:
     except RopewalkError as error:
         error.where = error.where or author_where(error)
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DefinitionError(
             f"making the graph of `{name}` failed: {type(error).__name__}: {error}",
             code="P229",

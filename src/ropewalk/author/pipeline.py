@@ -11,7 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from ropewalk.author.bind import arguments, refuse_live
 from ropewalk.author.callsite import CallSite, declared, here
-from ropewalk.author.constants import traced
+from ropewalk.author.constants import literal, traced
 from ropewalk.author.each import Each
 from ropewalk.author.failure import author_errors
 from ropewalk.author.function import check_function, located
@@ -26,7 +26,7 @@ from ropewalk.author.trace import Trace, current, recording
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import DefinitionError, UnstorableError
 from ropewalk.core.graph import Graph
-from ropewalk.core.values import encode, find
+from ropewalk.core.values import find
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -71,7 +71,7 @@ class Pipeline(Generic[P, R_co]):
         if outer is not None:
             return self._inline(outer, args, kwargs)
         refuse_live(self, [*args, *kwargs.values()])
-        made = trace(self, arguments(self, args, kwargs))
+        made = trace(self, self._given(args, kwargs))
         return cast(R_co, interpret(made.graph, made.functions, made.params))
 
     def graph(self, *args: P.args, **kwargs: P.kwargs) -> Graph:
@@ -81,15 +81,15 @@ class Pipeline(Generic[P, R_co]):
             UsageError: a parameter is wrong or missing.
             DefinitionError: the pipeline is written wrongly.
         """
-        return trace(self, arguments(self, args, kwargs)).graph
+        return trace(self, self._given(args, kwargs)).graph
 
     def plan(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """What a run with these parameters would do, and why; nothing is run."""
-        return find(_CLIENT)().plan(trace(self, arguments(self, args, kwargs)))
+        return find(_CLIENT)().plan(trace(self, self._given(args, kwargs)))
 
     def run(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run it durably with these parameters."""
-        return find(_CLIENT)().run(trace(self, arguments(self, args, kwargs)))
+        return find(_CLIENT)().run(trace(self, self._given(args, kwargs)))
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -121,6 +121,13 @@ class Pipeline(Generic[P, R_co]):
     def __repr__(self) -> str:
         return f"<pipeline {self.name} at {self.declared}>"
 
+    def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """Arguments of a Python call by name; what is wrong with them is said together with their values."""
+        names = [p.name for p in self.signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        if len(args) > len(names):
+            arguments(self, args, kwargs)  # raises
+        return [*zip(names, args, strict=False), *kwargs.items()]
+
     def _inline(self, outer: Trace, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R_co:
         if any(active is self for active in outer.active):
             raise DefinitionError(
@@ -140,14 +147,14 @@ class Pipeline(Generic[P, R_co]):
             return self.fn(*args, **kwargs)
 
 
-def trace(pipeline: Pipeline[..., Any], params: Mapping[str, Any] | None = None) -> Traced:
+def trace(pipeline: Pipeline[..., Any], params: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> Traced:
     """Make the graph of a pipeline by running its function with references for results.
 
     Raises:
         UsageError: a parameter is wrong or missing.
         DefinitionError: the pipeline is written wrongly.
     """
-    values = pipeline.bind(params or {})
+    values = pipeline.bind(params)
     record = Trace(pipeline.name)
     record.active.append(pipeline)
     seen = {p.spec.name: _seen(record, p, values[p.spec.name]) for p in pipeline.parameters}
@@ -162,12 +169,12 @@ def trace(pipeline: Pipeline[..., Any], params: Mapping[str, Any] | None = None)
 
 def _seen(record: Trace, parameter: Parameter, value: Any) -> Any:
     """A parameter as the function sees it; what no graph can hold, such as a frame in a test, as a reference."""
+    name = parameter.spec.name
     try:
-        encode(value)
+        literal(value, name)
     except UnstorableError:
-        name = parameter.spec.name
         return Reference(Handle(record, ex.Param(name), name, parameter.hint))
-    return traced(parameter.spec.name, value)
+    return traced(name, value)
 
 
 @overload

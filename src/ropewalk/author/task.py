@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import pickle
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cached_property
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypedDict, TypeVar, Unpack, cast, overload
@@ -150,6 +149,8 @@ class Task(Generic[P, R_co]):
         except (ImportError, AttributeError):
             found = None
         if not isinstance(found, Task) or found.fn is not self.fn:
+            import pickle  # for its error only
+
             raise pickle.PicklingError(f"task `{self.name}` is not at the top level of its module, where {path} says")
         return (_restore, (path, self.policy, self.pinned))
 

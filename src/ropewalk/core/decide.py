@@ -166,18 +166,27 @@ class Decider:
             self._asked.discard(node_id)
             self._tell_aligned(node_id, event.items or ())
         elif isinstance(event, ev.ResultLost):
-            if self.state.cancel_requested:
-                self._derived.append(ev.Cancelled(node_id, (event.item,)))
-            else:
-                self.commands.append(Run(node_id, (event.item,)))
+            self._ask_again(run, event.item)
 
     def _follow_failure(self, event: ev.AttemptFailed) -> None:
         if event.retry_at is None:
             self._tell_aligned(event.node, (event.item,))
-        elif self.state.cancel_requested:
-            self._derived.append(ev.Cancelled(event.node, (event.item,)))
         else:
-            self.commands.append(Run(event.node, (event.item,), event.retry_at))
+            self._ask_again(self.state.nodes[event.node], event.item)
+
+    def _ask_again(self, run: NodeRun, item: int) -> None:
+        """An item that had been started is ready again. What it needs may have been lost since."""
+        node_id, wiring = run.node.id, self.wiring[run.node.id]
+        if self.state.cancel_requested:
+            self._derived.append(ev.Cancelled(node_id, (item,)))
+        elif self.pending[node_id]:
+            pass  # it is considered when what was lost is settled
+        elif reason := self._obstacle(run.node, wiring):
+            self._derived.append(ev.Skipped(node_id, (item,), reason))
+        elif wiring.aligned:
+            self._consider_item(node_id, item)
+        else:
+            self.commands.append(Run(node_id, (item,), run.ready_at.get(item)))
 
     def _tell_aligned(self, node_id: str, items: Sequence[int]) -> None:
         for user in self._aligned_users[node_id]:
@@ -263,7 +272,7 @@ class Decider:
     def _consider_item(self, node_id: str, item: int) -> None:
         """Look whether one item of a node that follows others item by item can run."""
         run = self.state.nodes[node_id]
-        if not run.opened or self.pending[node_id] or run.state(item) not in (WAITING, READY):
+        if not run.opened or run.whole or self.pending[node_id] or run.state(item) not in (WAITING, READY):
             return
         ups = self.wiring[node_id].aligned
         states = [self.state.nodes[up].state(item) for up in ups]
@@ -294,9 +303,7 @@ class Decider:
         exprs = [*node.bindings.values(), *((node.when,) if node.when is not None else ())]
         hard = [ref.node for e in exprs for ref in ex.hard_refs(e)] + list(node.after)
         for up in hard:
-            run = self.state.nodes[up]
-            in_vain = run.settled and run.length > 0 and not run.counts[SUCCEEDED]
-            if in_vain or (up in self.wiring[node.id].barriers and not run.all_succeeded):
+            if up in self.wiring[node.id].barriers and not self.state.nodes[up].all_succeeded:
                 return f"needs {up}"
         for choice in (c for e in exprs for c in ex.choices(e)):
             if not self._has_choice(choice):
@@ -349,7 +356,8 @@ def stale(state: RunState, changed: Iterable[str]) -> tuple[str, ...]:
     found, unsure = set(changed), set[str]()
     for node_id, node in state.graph.nodes.items():
         run, wiring = state.nodes[node_id], wire(state.graph, node)
-        if run.counts[SUCCEEDED] and not unsure.isdisjoint(wiring.barriers):
+        other = not unsure.isdisjoint(wiring.barriers) or not found.isdisjoint(wiring.aligned)
+        if run.counts[SUCCEEDED] and other:
             found.add(node_id)
         sure = run.settled and not run.counts[FAILED] and not run.counts[CANCELLED]
         if node_id in found or not sure or not unsure.isdisjoint(state.graph.upstream[node_id]):

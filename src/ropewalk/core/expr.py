@@ -96,12 +96,16 @@ def evaluate(expr: Expr, value_of: Callable[[Ref | Param], Any]) -> Any:
         return _first_available(expr, value_of)
     if isinstance(expr, Op):
         return OPERATORS[expr.name][1](*(evaluate(a, value_of) for a in expr.args))
-    values = [evaluate(item, value_of) for item in expr.items]
-    if expr.kind == "dict":
-        return dict(zip(expr.keys, values, strict=True))
-    if ":" in expr.kind:
-        return find(expr.kind)(**dict(zip(expr.keys, values, strict=True)))
-    return tuple(values) if expr.kind == "tuple" else values
+    return assemble(expr, [evaluate(item, value_of) for item in expr.items])
+
+
+def assemble(build: Build, values: list[Any]) -> Any:
+    """The container that `build` describes, with the values of its items."""
+    if build.kind == "dict":
+        return dict(zip(build.keys, values, strict=True))
+    if ":" in build.kind:
+        return find(build.kind)(**dict(zip(build.keys, values, strict=True)))
+    return tuple(values) if build.kind == "tuple" else values
 
 
 def _first_available(expr: FirstOf, value_of: Callable[[Ref | Param], Any]) -> Any:

@@ -245,11 +245,13 @@ class RunState:
 
     def _attempt_failed(self, e: ev.AttemptFailed) -> None:
         run = self.nodes[e.node]
-        if not run.opened and e.retry_at is None:
+        if not (run.opened or e.token) and e.retry_at is None:
             self._end(run, None, FAILED)
         else:
-            if e.token or e.item in run.tokens:
+            if e.token:
                 self._check(e.node, e.item, e.token)
+            else:
+                run.take_up((e.item,))
             run.move(e.item, FAILED if e.retry_at is None else READY)
             run.tokens.pop(e.item, None)
         if e.retry_at is not None:
@@ -263,8 +265,8 @@ class RunState:
 
     def _skipped(self, e: ev.Skipped) -> None:
         run = self.nodes[e.node]
-        run.reason = e.reason
         self._end(run, e.items, SKIPPED)
+        run.reason = e.reason
 
     def _cancelled(self, e: ev.Cancelled) -> None:
         self._end(self.nodes[e.node], e.items, CANCELLED)
@@ -300,9 +302,9 @@ class RunState:
         self.finished = ""
         reset = set(e.reset)
         for node_id, run in self.nodes.items():
-            if node_id in reset or (run.opened and not run.node.map and not run.all_succeeded):
+            if node_id in reset or not (run.all_succeeded or run.counts[SUCCEEDED]):
                 run.reset()
-            elif run.opened and not run.all_succeeded:
+            elif not run.all_succeeded:
                 _restart(run)
 
     def _run_finished(self, e: ev.RunFinished) -> None:
@@ -314,14 +316,12 @@ class RunState:
 
 
 def _restart(run: NodeRun) -> None:
-    """Of a mapped node keep what succeeded; one that ended before its items were known starts over whole."""
-    if run.whole or run.states is None:
-        run.reset()
-        return
+    """Of a mapped node keep what succeeded."""
+    states = run.states or bytearray()
     for item in list(run.items(READY, RUNNING, FAILED, SKIPPED, CANCELLED)):
-        run.counts[run.states[item]] -= 1
+        run.counts[states[item]] -= 1
         run.counts[WAITING] += 1
-        run.states[item] = WAITING
+        states[item] = WAITING
         for deviation in (run.retries, run.losses, run.tokens, run.ready_at, run.failures):
             deviation.pop(item, None)
 

@@ -143,6 +143,14 @@ def _from_datetime(value: datetime) -> Any:
     return [value.isoformat(), zone, value.fold] if zone or value.fold else value.isoformat()
 
 
+def _from_time(value: time) -> Any:
+    return [value.isoformat(), value.fold] if value.fold else value.isoformat()
+
+
+def _to_time(data: Any) -> time:
+    return time.fromisoformat(data) if type(data) is str else time.fromisoformat(data[0]).replace(fold=data[1])
+
+
 def _to_datetime(data: Any) -> datetime:
     if isinstance(data, str):
         return datetime.fromisoformat(data)
@@ -157,7 +165,7 @@ _SIMPLE: tuple[_Simple, ...] = (
     ((bytearray,), "bytearray", lambda v: base64.b64encode(v).decode(), lambda d: bytearray(base64.b64decode(d))),
     ((datetime,), "datetime", _from_datetime, _to_datetime),
     ((date,), "date", date.isoformat, date.fromisoformat),
-    ((time,), "time", time.isoformat, time.fromisoformat),
+    ((time,), "time", _from_time, _to_time),
     ((timedelta,), "timedelta", lambda v: [v.days, v.seconds, v.microseconds], lambda d: timedelta(*d)),
     ((Decimal,), "decimal", str, Decimal),
     ((UUID,), "uuid", str, UUID),

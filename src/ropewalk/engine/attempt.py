@@ -71,9 +71,9 @@ def execute(
     context = Context(job.run, job.node, order.item, order.attempt, seed, order.key, home, report=report)
     enter(context)
     try:
-        arguments = _load_inputs(job, order, blobs)
-        _set_seeds(seed)
-        result = _call(function, arguments)
+        arguments = load_inputs(job, order, blobs)
+        set_seeds(seed)
+        result = call(function, arguments)
         outputs = _save_outputs(job, result, context, blobs)
         return Succeeded(outputs, meter.read(), context.metrics)
     except TaskCancelled:
@@ -89,12 +89,14 @@ def execute(
         enter(None)
 
 
-def _load_inputs(job: Job, order: Order, blobs: Blobs) -> dict[str, Any]:
+def load_inputs(job: Job, order: Order, blobs: Blobs) -> dict[str, Any]:
+    """What an attempt hands to its task, by parameter."""
     pairs = (*job.shared, *zip(job.mapped, order.sources, strict=True))
     return {name: materialise(source, lambda ref: load(ref, blobs)) for name, source in pairs}
 
 
-def _set_seeds(seed: int) -> None:
+def set_seeds(seed: int) -> None:
+    """Seed the generators of `random` and, where they are loaded, of NumPy and PyTorch."""
     random.seed(seed)
     if (numpy := sys.modules.get("numpy")) is not None and hasattr(numpy, "random"):
         numpy.random.seed(seed)
@@ -120,7 +122,8 @@ def _shape(function: Callable[..., Any]) -> tuple[tuple[str, ...], str, str, boo
     return tuple(positional), several, named, inspect.iscoroutinefunction(function)
 
 
-def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+def call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Call a task with its arguments by name; a coroutine is run to its end."""
     positional, several, named, is_coroutine = _shape(function)
     args = [arguments.pop(name) for name in positional if name in arguments]
     if several:

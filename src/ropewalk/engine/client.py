@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -17,12 +17,14 @@ from typing import Any, Self
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.artifacts.materialize import load
 from ropewalk.core import events as ev
-from ropewalk.core.artifact import ArtifactRef
-from ropewalk.core.errors import ExecutionError, UsageError
+from ropewalk.core.artifact import ArtifactRef, Failure
+from ropewalk.core.decide import stale
+from ropewalk.core.errors import StoreError, UsageError
 from ropewalk.core.expr import to_json
 from ropewalk.core.graph import Graph
 from ropewalk.core.state import RunState, fold, regraph
-from ropewalk.engine.executors.base import Executor
+from ropewalk.engine.attempt import Job, Order
+from ropewalk.engine.executors.base import Ended, Executor, Report
 from ropewalk.engine.home import Home, find_home
 from ropewalk.engine.owner import is_alive, this_process
 from ropewalk.engine.prepare import Preparer
@@ -99,10 +101,20 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, work: Work, options: Options = Options(), listener: Listener | None = None) -> RunResult:
+    def run(
+        self,
+        work: Work,
+        options: Options = Options(),
+        listener: Listener | None = None,
+        *,
+        around: Callable[[Executor], Executor] | None = None,
+    ) -> RunResult:
         """Start a run and drive it to its end in this process.
 
         The result tells whether it succeeded; only what is not the user's work raises.
+
+        Args:
+            around: puts something between the scheduler and the executor.
         """
         with self._executor(work, options) as executor:
             new = runs.NewRun(
@@ -110,7 +122,8 @@ class Client:
                 collect(Path.cwd(), self.blobs),
             )  # fmt: skip
             run = runs.create(self.db, new, time.time())
-            return self._drive(run, RunState(work.graph), executor, options, listener, [])
+            outer = executor if around is None else around(executor)
+            return self._drive(run, RunState(work.graph), outer, options, listener, [])
 
     def resume(
         self, run: runs.Run, work: Work, options: Options = Options(), listener: Listener | None = None
@@ -122,17 +135,17 @@ class Client:
         """
         self.check_resumable(run)
         with self._executor(work, options) as executor:
-            old = self.state(run)
+            run = runs.take_over(self.db, run, this_process())
+            old = self.state(run)  # not before: until now somebody else may have written
             first: list[ev.Event] = []
             state = regraph(old, work.graph)
-            if old.finished or work.graph.digest != old.graph.digest:
-                reopened = ev.Reopened(work.graph.digest, changed_nodes(old.graph, work.graph))
+            if old.finished or old.cancel_requested or work.graph.digest != old.graph.digest:
+                changed = changed_nodes(old.graph, work.graph)
+                reopened = ev.Reopened(work.graph.digest, stale(state, changed))
                 with self.db.transaction():
                     runs.put_graph(self.db, work.graph)
                 state.apply(reopened)
                 first.append(reopened)
-            state.cancel_requested = False
-            run = runs.take_over(self.db, run, this_process())
             return self._drive(run, state, executor, replace(options, seed=run.seed), listener, first)
 
     def check_resumable(self, run: runs.Run) -> None:
@@ -156,12 +169,9 @@ class Client:
             return False
         if is_alive(run.owner):
             return runs.ask_cancel(self.db, run.number, by)
-        state = self.state(run)
         run = runs.take_over(self.db, run, this_process())
-        work = Work(state.graph, {}, run.params, run.overrides)
-        scheduler = self._scheduler(run, state, _NoExecutor(), work.params, Options(seed=run.seed), None)
-        scheduler.interrupt()
-        scheduler.drive()
+        runs.ask_cancel(self.db, run.number, by)
+        self._drive(run, self.state(run), _NoExecutor(), Options(seed=run.seed), None, [])
         return True
 
     def state(self, run: runs.Run) -> RunState:
@@ -191,8 +201,13 @@ class Client:
         first: list[ev.Event],
     ) -> RunResult:
         scheduler = self._scheduler(run, state, executor, run.params, options, listener)
-        with _interruptible(scheduler, executor):
-            scheduler.drive(first)
+        try:
+            with _interruptible(scheduler, executor):
+                scheduler.drive(first)
+        except BaseException:
+            with contextlib.suppress(StoreError):  # it may be what has just failed
+                runs.disown(self.db, run)
+            raise
         return RunResult(runs.get(self.db, run.number), state, self.blobs)
 
     def _scheduler(
@@ -253,18 +268,23 @@ def _essence(graph: Graph, node_id: str) -> str:
 
 
 class _NoExecutor:
-    """Runs nothing: for ending a run whose scheduler is gone."""
+    """Runs nothing: for ending a run whose scheduler is gone. What would have to run after that is cancelled, too."""
 
     slots = 0
 
-    def offer(self, *_: object) -> None:
-        return None
+    def __init__(self) -> None:
+        self._refused: list[Report] = []
 
-    def submit(self, *_: object) -> None:
-        raise ExecutionError("nothing can be run here")
+    def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
+        return None if taken else ("nobody", remaining)
 
-    def poll(self, _timeout_s: float) -> list[Any]:
-        return []
+    def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
+        failure = Failure("cancelled", "the scheduler of its run is gone", retryable=False)
+        self._refused += [Ended(job.node, order.item, order.token, failure) for order in orders]
+
+    def poll(self, timeout_s: float) -> list[Report]:
+        refused, self._refused = self._refused, []
+        return refused
 
     def kill(self, *_: object) -> None:
         pass

@@ -205,9 +205,7 @@ def materialise(source: Source, load: Load) -> Any:
     values = [materialise(arg, load) for arg in source.args]
     if isinstance(source.expr, ex.Op):
         return ex.OPERATORS[source.expr.name][1](*values)
-    if source.expr.kind == "dict":
-        return dict(zip(source.expr.keys, values, strict=True))
-    return tuple(values) if source.expr.kind == "tuple" else values
+    return ex.assemble(source.expr, values)
 
 
 def _assemble(source: Whole, load: Load) -> Any:

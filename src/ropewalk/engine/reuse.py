@@ -42,10 +42,11 @@ class Reuse:
         return "" if all(self.is_there(ref) for ref in hit.outputs.values()) else "missing"
 
     def is_there(self, ref: ArtifactRef) -> bool:
-        """Whether every file of an artifact exists and has the right size."""
+        """Whether every file of an artifact exists and has the right size; if so they are safe from collection."""
         if ref.inline is None and not self._blobs.exists(ref.digest, ref.size_bytes):
             return False
-        return all(self._blobs.exists(child) for child in ref.children)
+        own = (ref.digest,) if ref.inline is None else ()
+        return all(self._blobs.touch(digest) for digest in (*own, *ref.children))
 
     def begin(self, key: str) -> None:
         """This run computes the key."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,7 +16,7 @@ from ropewalk.core.errors import RopewalkError
 from ropewalk.core.expr import Unavailable
 from ropewalk.core.failpoint import failpoint
 from ropewalk.core.settle import settle
-from ropewalk.core.state import READY, RunState
+from ropewalk.core.state import READY, RETURNED, RunState
 from ropewalk.engine.attempt import Order
 from ropewalk.engine.executors.base import Done, Ended, Executor, Progress, Report, Returned
 from ropewalk.engine.prepare import Prepared, Preparer
@@ -86,8 +87,9 @@ class Scheduler:
         self._keys: dict[int, list[str]] = {}  # of the leases that this batch grants
         self._token = run.epoch << 32
         self._granted: dict[Ready, Order] = {}  # attempts under way
+        self._losses: Counter[Ready] = Counter()  # how often a task run found an input lost
         self._interrupts = 0
-        self._looked_at = 0.0
+        self._looked_at = -math.inf
 
     def drive(self, first: Iterable[ev.Event] = ()) -> str:
         """Run until nothing is left to do; the final state of the run.
@@ -100,6 +102,7 @@ class Scheduler:
             self._decider.feed(event)
         self._decider.recover()
         while True:
+            self._look()
             self._obey()
             claims = self._commit()
             for claim in claims:
@@ -108,7 +111,6 @@ class Scheduler:
                 return self._state.finished
             for report in self._executor.poll(self._patience_s()):
                 self._take_in(report)
-            self._look()
 
     def interrupt(self) -> int:
         """Ask the run to stop, from a signal handler; how often it was asked."""
@@ -141,9 +143,7 @@ class Scheduler:
             else:
                 self._decider.feed(ev.Skipped(node_id, None, "its condition is false"))
         except Exception as error:  # noqa: BLE001  # whatever is wrong with the condition or the list, the task fails
-            self._decider.feed(ev.Opened(node_id, 1))
-            failure = _input_failure(error)
-            self._decider.feed(settle(self._state, node_id, 0, 0, failure, self._clock()))
+            self._input_failed(node_id, 0, error)
 
     # keys and reuse
 
@@ -159,7 +159,7 @@ class Scheduler:
                 sources = self._preparer.sources(prepared, item)
                 key = self._preparer.key(prepared, sources)
             except Exception as error:  # noqa: BLE001  # an input that cannot be worked out fails its task
-                self._decider.feed(settle(self._state, node_id, item, 0, _input_failure(error), now))
+                self._input_failed(node_id, item, error)
                 continue
             orders.setdefault(key, []).append((node_id, Order(prepared.job.id, item, 0, 0, key, sources)))
         if not orders:
@@ -169,7 +169,10 @@ class Scheduler:
 
     def _is_due(self, node_id: str, item: int) -> bool:
         """Whether a task run can start: it may have been cancelled, or lost an input, since it was queued."""
-        return self._state.nodes[node_id].state(item) is READY and self._decider.runnable(node_id, item)
+        run = self._state.nodes[node_id]
+        if run.state(item) is not READY or run.ready_at.get(item, 0) > self._clock():
+            return False
+        return self._decider.runnable(node_id, item)
 
     def _reuse_or_start(self, orders: dict[str, list[tuple[str, Order]]], now: float) -> None:
         nodes = self._state.nodes
@@ -202,6 +205,7 @@ class Scheduler:
                 if isinstance(command, Run):
                     self._queue.add(command.node, command.items, command.at, self._clock())
             if not self._batch:
+                self._queue.flush()
                 return claims
             self._seq += 1
             failpoint("commit.append")
@@ -285,7 +289,7 @@ class Scheduler:
         order = self._granted.pop((node_id, item))
         self._release(order.key)
         if isinstance(report, Returned):
-            failure = Failure("lost", "it was not begun")
+            failure = Failure(RETURNED, "it was not begun")
             self._decider.feed(ev.AttemptFailed(node_id, item, token, failure, self._clock(), counted=False))
         elif isinstance(report, Ended):
             self._fail(node_id, item, token, report.failure, Usage())
@@ -304,20 +308,39 @@ class Scheduler:
                 self._decider.feed(ev.CancelRequested("interrupt"))
             self._decider.feed(ev.Cancelled(node_id, (item,)))
             return
-        if failure.lost_digest and self._state.nodes[node_id].attempts.get(item, 0) < MAX_LOSSES:
-            self._lose(failure.lost_digest)
-            self._preparer.forget(node_id)
+        if failure.lost_digest and self._makes_again(failure.lost_digest, node_id, item):
             event: ev.Event = ev.AttemptFailed(node_id, item, token, failure, self._clock(), counted=False, usage=usage)
         else:
             event = settle(self._state, node_id, item, token, failure, self._clock(), usage)
         self._decider.feed(event)
 
-    def _lose(self, digest: str) -> None:
-        """A stored result turned out to be missing or corrupt: have it computed again."""
-        for maker, item in self._reuse.makers(self._state, digest):
-            self._decider.feed(ev.ResultLost(maker, item, digest))
+    def _input_failed(self, node_id: str, item: int, error: Exception) -> None:
+        """A condition, list or input cannot be worked out: for good, or until something is computed again."""
+        failure = _input_failure(error)
+        if not (failure.lost_digest and self._makes_again(failure.lost_digest, node_id, item)):
+            self._decider.feed(settle(self._state, node_id, item, 0, failure, self._clock()))
+
+    def _makes_again(self, digest: str, node_id: str, item: int) -> bool:
+        """Have a result that turned out to be missing or corrupt computed again, for a task run that needs it.
+
+        False: nothing that this run computed holds it, or the task run has lost an input too often.
+        """
+        self._losses[node_id, item] += 1
+        if self._losses[node_id, item] > MAX_LOSSES:
+            return False
+        for maker, lost in self._reuse.makers(self._state, digest):
+            self._decider.feed(ev.ResultLost(maker, lost, digest))
             for user in self._state.graph.downstream[maker]:
                 self._preparer.forget(user)
+                self._look_up_again(user)
+        opened = self._state.nodes[node_id].opened
+        return self._decider.pending[node_id] > 0 or (opened and not self._decider.runnable(node_id, item))
+
+    def _look_up_again(self, node_id: str) -> None:
+        """What was looked up before an input was lost may have another key once it is made again."""
+        for order in self._startable.pop(node_id, ()):
+            self._release(order.key)
+            self._queue.add(node_id, (order.item,), None, self._clock())
 
     def _release(self, key: str) -> None:
         """The key is not being computed any more: whoever waits for it may look again, once that is committed."""
@@ -327,10 +350,10 @@ class Scheduler:
     # what other processes and people want
 
     def _look(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if self._interrupts and not self._state.cancel_requested:
             self._decider.feed(ev.CancelRequested("Ctrl-C"))
-        if now - self._looked_at < LOOK_S:
+        if 0 <= now - self._looked_at < LOOK_S:  # a clock may be set back
             return
         self._looked_at = now
         if not self._state.cancel_requested and (by := runs.cancel_asked(self._db, self._run.number)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ropewalk.core import events as ev
 from ropewalk.core.errors import LeaseLostError
-from ropewalk.core.state import NodeRun, RunState
+from ropewalk.core.state import RETURNED, NodeRun, RunState
 from ropewalk.store.database import Database, Row
 from ropewalk.store.runs import Run
 
@@ -31,7 +31,8 @@ class _Rows:
     task_runs: dict[tuple[str, int], Row] = field(default_factory=dict)
     dropped: list[tuple[str, int]] = field(default_factory=list)
     nodes: dict[str, int] = field(default_factory=dict)
-    reopened: list[str] | None = None  # nodes that start over
+    reset: tuple[str, ...] | None = None  # the run was reopened: nodes whose results do not count any more
+    cancelled: dict[str, list[int]] = field(default_factory=dict)  # by node the tokens that are left
     leases: dict[int, Row] = field(default_factory=dict)
     ended: set[int] = field(default_factory=set)
     blobs: list[Row] = field(default_factory=list)
@@ -76,14 +77,21 @@ def append(
     if db.changes() == 0:
         raise LeaseLostError(f"run {run.number} was taken over by another process", help=["ropewalk runs"])
     db.query("events_append", run=run.number, seq=seq, at=at, body=ev.dump(batch))
+    if rows.reset is not None:
+        _reopen(db, run.number, state, rows.reset)
     _write(db, run.number, rows)
 
 
+def _reopen(db: Database, run: int, state: RunState, reset: tuple[str, ...]) -> None:
+    """Take away the rows of whatever starts over, and of nodes that the graph has no more."""
+    kept = [node_id for node_id in state.nodes if node_id not in reset]
+    opened = [node_id for node_id, node in state.nodes.items() if node.opened]
+    db.query("task_run_reopen", run=run, kept=_text(kept))
+    db.query("node_run_reopen", run=run, opened=_text(opened))
+    db.query("lease_drop_run", run=run)
+
+
 def _write(db: Database, run: int, rows: _Rows) -> None:
-    if rows.reopened is not None:
-        db.query("task_run_reopen", run=run, reset=_text(rows.reopened))
-        db.query("lease_drop_run", run=run)
-        db.many("node_run_drop", [(run, node) for node in rows.reopened])
     if rows.dropped:
         db.many("task_run_drop", [(run, node, item) for node, item in rows.dropped])
     if rows.nodes:
@@ -99,6 +107,8 @@ def _write(db: Database, run: int, rows: _Rows) -> None:
         db.many("lease_put", started)
     if ended := [token for token in rows.ended if token not in rows.leases]:
         db.many("lease_drop", [(run, token) for token in ended])
+    for node, left in rows.cancelled.items():
+        db.query("lease_drop_node", run=run, node=node, left=_text(left))
 
 
 def _project(run: int, batch: Iterable[ev.Event], state: RunState, at: float, keys: dict[int, list[str]]) -> _Rows:
@@ -121,7 +131,7 @@ def _project(run: int, batch: Iterable[ev.Event], state: RunState, at: float, ke
             rows.task_runs.pop((event.node, event.item), None)
             rows.dropped.append((event.node, event.item))
         elif isinstance(event, ev.Reopened):
-            rows.reopened = [node_id for node_id, node in state.nodes.items() if not node.opened]
+            rows.reset = event.reset
     return rows
 
 
@@ -160,13 +170,17 @@ def _reused(rows: _Rows, run: int, e: ev.Reused, node: NodeRun, at: float) -> No
 
 
 def _failed(rows: _Rows, run: int, e: ev.AttemptFailed, node: NodeRun, at: float) -> None:
+    _release(rows, node, e.token)
+    if e.failure.kind == RETURNED:
+        return  # nothing has happened to it
+    if node.whole:
+        rows.nodes[e.node] = node.length
     failure, attempt = _text(e.failure.to_json()), node.attempts.get(e.item, 0)
     rows.attempts.append((run, e.node, e.item, attempt, at, failure, e.usage.wall_s))
     rows.task_runs[e.node, e.item] = (
         run, e.node, e.item, "ready" if e.retry_at is not None else "failed", attempt, None, None, None,
         e.usage.started_at or None, at, e.usage.wall_s, e.usage.cpu_s, e.usage.peak_bytes, failure, None, None,
     )  # fmt: skip
-    _release(rows, node, e.token)
 
 
 def _ended(rows: _Rows, run: int, e: ev.Skipped | ev.Cancelled, node: NodeRun, at: float) -> None:
@@ -178,4 +192,6 @@ def _ended(rows: _Rows, run: int, e: ev.Skipped | ev.Cancelled, node: NodeRun, a
             None, at, None, None, None, None, detail, None,
         )  # fmt: skip
     if e.items is None:
-        rows.nodes[e.node] = 1
+        rows.nodes[e.node] = node.length
+    elif isinstance(e, ev.Cancelled):
+        rows.cancelled[e.node] = sorted(set(node.tokens.values()))

@@ -158,6 +158,12 @@ def take_over(db: Database, run: Run, owner: dict[str, Any]) -> Run:
     return get(db, run.number)
 
 
+def disown(db: Database, run: Run) -> None:
+    """Give a run up without having finished it; anybody may take it over now."""
+    with db.transaction():
+        db.query("run_disown", number=run.number, epoch=run.epoch)
+
+
 def ask_cancel(db: Database, number: int, by: str) -> bool:
     """Ask the scheduler of a run to stop it; False when the run had ended."""
     with db.transaction():

@@ -86,6 +86,10 @@ class BlobSuite:
         assert not blobs.exists(digest, 5)
         assert not blobs.exists(_ABSENT)
 
+    def test_only_what_is_there_can_be_touched(self, blobs: Any) -> None:
+        assert blobs.touch(blobs.put_bytes(b"rope"))
+        assert not blobs.touch(_ABSENT)
+
     def test_opened_bytes_cannot_be_changed(self, blobs: Any) -> None:
         assert blobs.open(blobs.put_bytes(b"rope")).readonly
 

@@ -109,11 +109,17 @@ def _random_map(rng: Random, bindings: dict[str, Expr], nodes: dict[str, Node]) 
         bindings["items"] = ex.constant(list(range(rng.choice((1, 3, 3, 3)))))
         listed = ["items"]
     names = tuple(sorted(rng.sample(listed, rng.randint(1, len(listed)))))
-    return MapSpec(rng.choice(("zip", "zip", "zip", "cross")), names)
+    if rng.random() < 0.25 and not any(_is_mapped(bindings[name], nodes) for name in names):  # else they multiply
+        return MapSpec("cross", names)
+    return MapSpec("zip", names)
 
 
 def _is_list(binding: Expr, nodes: dict[str, Node]) -> bool:
-    return isinstance(binding, Ref) and (nodes[binding.node].map is not None or nodes[binding.node].task in LISTS)
+    return _is_mapped(binding, nodes) or (isinstance(binding, Ref) and nodes[binding.node].task in LISTS)
+
+
+def _is_mapped(binding: Expr, nodes: dict[str, Node]) -> bool:
+    return isinstance(binding, Ref) and nodes[binding.node].map is not None
 
 
 def _random_condition(rng: Random, nodes: dict[str, Node]) -> Expr:

@@ -53,9 +53,13 @@ class KeyReader:
             inputs |= self._own_inputs(node, item)
         return KeyParts(spec.code, spec.outputs, node.policy.cache, self.seed, inputs, key)
 
+    def value(self, ref: ex.Ref) -> Any:
+        """The value of a reference; None for what cannot be had."""
+        return self._try(lambda: self.resolver.value(self.resolver.source(ref)))
+
     def _input(self, node: Node, name: str) -> Input:
         binding = node.bindings[name]
-        lenient = node.policy.run_if != "all_succeeded"
+        lenient = node.policy.run_if != "all_succeeded" and self._is_settled(node)
         source = self._try(lambda: self.resolver.source(binding, lenient=lenient))
         references = tuple((ex.show(ref), self._identity_of(ref)) for ref in dict.fromkeys(ex.refs(binding)))
         return self._made(node, name, self._text(binding, source), source, references)
@@ -68,24 +72,31 @@ class KeyReader:
         for name, source in zip(mapped, sources or [None] * len(mapped), strict=True):
             binding = node.bindings[name]
             text = f"{ex.show(binding)}[{item}]"
-            identity = None if source is None else self._try(lambda s=source: self.resolver.identity(s))
+            identity = self._identity(source)
             references = ((text, identity),) if any(ex.refs(binding)) else ()
-            shown = _short(self._value(source)) if isinstance(source, Value) and not references else text
+            shown = short(self._value(source)) if isinstance(source, Value) and not references else text
             found[name] = self._made(node, name, shown, source, references)
         return found
 
     def _made(
         self, node: Node, name: str, text: str, source: Source | None, references: tuple[tuple[str, str | None], ...]
     ) -> Input:
-        identity = None if source is None else self._try(lambda: self.resolver.identity(source))
-        return Input(name, text, identity, references, name not in node.policy.cache.ignore)
+        return Input(name, text, self._identity(source), references, name not in node.policy.cache.ignore)
+
+    def _is_settled(self, node: Node) -> bool:
+        """Whether what is not there now will not be there later either."""
+        return all(self.state.nodes[up].settled for up in self.state.graph.upstream[node.id])
+
+    def _identity(self, source: Source | None) -> str | None:
+        identity: str | None = None if source is None else self._try(lambda: self.resolver.identity(source))
+        return identity
 
     def _identity_of(self, ref: ex.Ref) -> str | None:
-        return self._try(lambda: self.resolver.identity(self.resolver.source(ref)))
+        return self._identity(self._try(lambda: self.resolver.source(ref)))
 
     def _text(self, binding: Expr, source: Source | None) -> str:
         if isinstance(source, (Value, Computed)) and not any(ex.refs(binding)):
-            return _short(self._value(source))
+            return short(self._value(source))
         return ex.show(binding)
 
     def _value(self, source: Source) -> Any:
@@ -99,6 +110,7 @@ class KeyReader:
             return None
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value in one line that fits beside others."""
     text = repr(value)
     return text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"

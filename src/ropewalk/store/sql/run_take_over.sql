@@ -1,2 +1,2 @@
-UPDATE runs SET epoch = epoch + 1, owner = :owner, cancel_requested = '', state = 'running', finished_at = NULL
+UPDATE runs SET epoch = epoch + 1, owner = :owner, cancel_requested = ''
 WHERE number = :number AND epoch = :epoch

@@ -1,2 +1,2 @@
 DELETE FROM task_runs
-WHERE run = :run AND (state != 'succeeded' OR node IN (SELECT value FROM json_each(:reset)))
+WHERE run = :run AND (state != 'succeeded' OR node NOT IN (SELECT value FROM json_each(:kept)))

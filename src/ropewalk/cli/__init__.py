@@ -1,0 +1,1 @@
+"""The command line: it shows what the engine, the store and the author layer tell, and decides nothing itself."""

@@ -1,0 +1,75 @@
+"""The live block: what runs and what failed, at most as high as the window, redrawn at most ten times a second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from itertools import islice
+
+from ropewalk.cli.board import Board
+from ropewalk.cli.console import Terminal, cells
+from ropewalk.cli.numbers import show_count, show_took
+from ropewalk.cli.rows import lay_out, line_of
+from ropewalk.core.state import FAILED, RUNNING
+
+FIRST_S = 0.3  # a run that is over sooner needs no block, and does not pay for loading what draws it
+EVERY_S = 0.1
+STOPPING = "stopping: what is under way may clean up; Ctrl-C again ends it at once"
+
+
+class Display:
+    """Draws a board in a thread of its own, until `stop`, which takes the block away again."""
+
+    def __init__(self, board: Board, terminal: Terminal) -> None:
+        self._board = board
+        self._terminal = terminal
+        self._since = time.monotonic()
+        self._name_cells = max(map(cells, board.rows), default=0)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._draw, name="display", daemon=True)
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take the block away; nothing is drawn after this."""
+        self._over.set()
+        self._thread.join()
+
+    def _draw(self) -> None:
+        if self._over.wait(FIRST_S):
+            return
+        from rich.console import Console, Group
+        from rich.live import Live
+        from rich.text import Text
+
+        console = Console(file=self._terminal.stream, force_terminal=True, highlight=False, soft_wrap=True)
+        with Live(
+            console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        ) as live:
+            while not self._over.wait(EVERY_S):
+                lines = self.lines(console.height)
+                live.update(
+                    Group(*(Text.from_ansi(self._terminal.safe(line), no_wrap=True) for line in lines)), refresh=True
+                )
+
+    def lines(self, height: int) -> list[str]:
+        """What is shown in a window that is `height` lines high: all rows, or those that matter most."""
+        board, room = self._board, max(1, height - 2)
+        chosen = list(board.rows) if len(board.rows) <= room else list(islice(list(board.active), room))
+        shown = [line_of(board.rows[node], _nothing) for node in chosen]
+        return [*lay_out(shown, self._terminal, name_cells=self._name_cells), self._summary()]
+
+    def _summary(self) -> str:
+        board = self._board
+        running, failed = board.count_active(RUNNING), board.count_active(FAILED)
+        parts = [f"{len(board.settled):,} of {show_count(len(board.rows), 'task')} done"]
+        parts += [f"{running:,} running"] if running else []
+        parts += [self._terminal.paint(f"{failed:,} failed", "red")] if failed else []
+        parts.append(show_took(time.monotonic() - self._since))
+        return "  " + " · ".join([*parts, *([STOPPING] if board.cancelled_by else [])])
+
+
+def _nothing(_node: str) -> dict[str, float]:
+    return {}

@@ -1,0 +1,62 @@
+"""Driving a run in this process: shown while it goes on, and told of when it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from ropewalk.cli.invoke import INTERRUPTED
+from ropewalk.cli.progress import Progress
+from ropewalk.cli.report import report
+from ropewalk.cli.session import Session
+from ropewalk.cli.target import work_of_run
+from ropewalk.core.errors import UsageError
+from ropewalk.engine.client import Client, Options, Work
+from ropewalk.engine.result import RunResult
+from ropewalk.store import runs
+from ropewalk.store.runs import Run
+
+
+def start(session: Session, work: Work, options: Options) -> int:
+    """Run something new; the exit code."""
+    progress = Progress(session)
+    return _drive(session, progress, lambda: session.client.run(work, options, progress))
+
+
+def go_on(session: Session, run: Run, options: Options) -> int:
+    """Continue a run that has stopped; the exit code."""
+    session.client.check_resumable(run)
+    work = work_of_run(run)
+    progress = Progress(session, run)
+    return _drive(session, progress, lambda: session.client.resume(run, work, options, progress))
+
+
+def last_stopped(client: Client) -> Run:
+    """The last run that can be continued.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for run in runs.all_runs(client.db):
+        with suppress(UsageError):
+            client.check_resumable(run)
+            return run
+    raise UsageError("no run was interrupted, cancelled or has failed", code="P304", help=["ropewalk runs"])
+
+
+def _drive(session: Session, progress: Progress, drive: Callable[[], RunResult]) -> int:
+    """Drive a run, show it, and tell how it ended."""
+    began = time.monotonic()
+    try:
+        result = drive()
+    except BaseException:
+        progress.close()
+        raise
+    took_s = time.monotonic() - began
+    progress.close(result.state, took_s)
+    report(session, progress, result.run, progress.state or session.client.state(result.run), took_s)
+    if progress.problem is not None:
+        raise progress.problem
+    interrupted = result.state == "cancelled" and progress.board is not None and progress.board.cancelled_by == "Ctrl-C"
+    return INTERRUPTED if interrupted else 0 if result.state == "succeeded" else 1

@@ -1,0 +1,174 @@
+"""Why a run failed: a block for each distinct error, with the inputs, what changed since, and what to type."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ropewalk.cli.numbers import show_count
+from ropewalk.cli.rows import headline
+from ropewalk.core import expr as ex
+from ropewalk.core.artifact import Failure
+from ropewalk.core.errors import ExecutionError, RopewalkError, Where
+from ropewalk.core.graph import Node
+from ropewalk.core.state import FAILED, RunState
+from ropewalk.engine.client import Client
+from ropewalk.engine.explain.recorded import Recorded
+from ropewalk.engine.explain.why import why
+from ropewalk.engine.inputs import Source, Stored, Whole
+from ropewalk.store.runs import Run
+
+MOST_BLOCKS = 5
+_CODES = {"unstorable": "P310", "timeout": "P302", "oom": "P340"}
+
+
+@dataclass(slots=True)
+class Case:
+    """One distinct error and the task runs that it befell."""
+
+    failure: Failure
+    places: list[tuple[str, int]] = field(default_factory=list)
+
+
+def cases(state: RunState) -> list[Case]:
+    """The distinct errors of a run, in the order of the graph; the same exception at the same line is the same."""
+    found: dict[tuple[object, ...], Case] = {}
+    for node_id, run in state.nodes.items():
+        if not run.counts[FAILED]:
+            continue
+        for item, failure in sorted(run.failures.items()):
+            if run.state(item) is FAILED:
+                found.setdefault(_fingerprint(node_id, failure), Case(failure)).places.append((node_id, item))
+    return list(found.values())
+
+
+def _fingerprint(node: str, failure: Failure) -> tuple[object, ...]:
+    if failure.file:
+        return (failure.kind, failure.error_type, failure.file, failure.line)
+    return (failure.kind, failure.error_type, node, "" if failure.error_type else failure.message)
+
+
+def blocks(client: Client, run: Run, state: RunState) -> list[RopewalkError]:
+    """The errors to show: at most MOST_BLOCKS, the last of which says how many more there are."""
+    found = cases(state)
+    recorded = Recorded(client, run)
+    shown: list[RopewalkError] = [_block(client, recorded, state, case) for case in found[:MOST_BLOCKS]]
+    if len(found) > MOST_BLOCKS:
+        more = show_count(len(found) - MOST_BLOCKS, "more distinct error")
+        shown[-1].facts = (*shown[-1].facts, f"and {more}: ropewalk show {run.number}")
+    return shown
+
+
+def _block(client: Client, recorded: Recorded, state: RunState, case: Case) -> RopewalkError:
+    node_id, item = case.places[0]
+    run, failure = recorded.run, case.failure
+    node = state.graph.nodes[node_id]
+    name = f"{node_id}[{item}]" if node.map is not None else node_id
+    return ExecutionError(
+        f"task `{name}` {'timed out' if failure.kind == 'timeout' else 'failed'}: {headline(failure)}",
+        code=_CODES.get(failure.kind, "P301"),
+        where=_where(failure),
+        facts=[*_extent(state, case), *_own_facts(failure), *_past(client, recorded, node, item)],
+        help=[*failure.help, *_commands(client, run, state, node, item)],
+    )
+
+
+def _where(failure: Failure) -> Where | None:
+    if not failure.file:
+        return None
+    callers = [fact for fact in failure.facts if fact.startswith("called from ")]
+    detail = f"in {failure.function}()" if failure.function else ""
+    if callers:
+        place = callers[0].removeprefix("called from ").split(" ", 1)[0]
+        detail += f", called from {place}"
+    return Where(failure.file, failure.line, failure.text, detail)
+
+
+def _own_facts(failure: Failure) -> list[str]:
+    return [fact for fact in failure.facts if not fact.startswith("called from ")]
+
+
+def _extent(state: RunState, case: Case) -> Iterator[str]:
+    """How many items and tasks it befell."""
+    by_node: dict[str, list[int]] = {}
+    for node_id, item in case.places:
+        by_node.setdefault(node_id, []).append(item)
+    for node_id, items in by_node.items():
+        if state.graph.nodes[node_id].map is not None:
+            prefix = "" if len(by_node) == 1 else f"{node_id}: "
+            yield f"{prefix}{len(items):,} of {show_count(state.nodes[node_id].length, 'item')}; first: [{items[0]}]"
+    others = [f"`{node_id}`" for node_id in list(by_node)[1:]]
+    if others:
+        yield f"the same befell {', '.join(others[:5])}" + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+
+
+def _past(client: Client, recorded: Recorded, node: Node, item: int) -> Iterator[str]:
+    """The inputs of the task run, its attempts, and what changed since it last succeeded."""
+    with contextlib.suppress(RopewalkError, LookupError):
+        if inputs := inputs_of(recorded, node, item):
+            yield f"inputs: {', '.join(inputs)}"
+        found = why(client, recorded.run, node.id, item)
+        own = found.failure.facts if found.failure is not None else ()
+        yield from (fact for fact in found.facts if fact not in own)
+
+
+def inputs_of(recorded: Recorded, node: Node, item: int, *, most: int = 6) -> list[str]:
+    """The inputs of a task run, one short text each: "df 150 rows × 5 (load@1)", "c=1.0"."""
+    parts = recorded.parts(node.id, item)
+    shown = []
+    for name, given in list(parts.inputs.items())[:most]:
+        binding = node.bindings[name]
+        ref = next(iter(ex.refs(binding)), None)
+        if ref is None:
+            shown.append(f"{name}={given.text}")
+        else:
+            shown.append(f"{name} {_preview(recorded, binding, given.text)}")
+    left = len(parts.inputs) - len(shown)
+    return [*shown, f"{left} more"] if left > 0 else shown
+
+
+def _preview(recorded: Recorded, binding: ex.Expr, text: str) -> str:
+    """What a result looks like, and which run computed it."""
+    if not isinstance(binding, ex.Ref) or recorded.graph.nodes[binding.node].map is not None:
+        return f"({text})"
+    source: Source = recorded.reader.resolver.source(binding)
+    row = recorded.row(binding.node, 0)
+    maker = recorded.run.number if row is None or row.source is None else row.source
+    look = ""
+    if isinstance(source, Stored) and not source.path:
+        look = source.ref.preview
+    elif isinstance(source, Whole):
+        look = f"{len(source.outputs)} parts"
+    return f"{look} ({text}@{maker})".strip()
+
+
+def _commands(client: Client, run: Run, state: RunState, node: Node, item: int) -> list[str]:
+    place = f"{run.number}/{node.id}" + (f"/{item}" if node.map is not None else "")
+    lines = [
+        (f"ropewalk debug {place}", "stop at the error with the same inputs"),
+        (f"ropewalk retry {run.number}", _keeping(state, node.id)),
+    ]
+    if (length := _log_lines(client, run, state, node.id, item)) is not None:
+        lines.append((f"ropewalk logs {place}", show_count(length, "line")))
+    width = max(len(command) for command, _ in lines)
+    return [f"{command:<{width}}      {note}".rstrip() for command, note in lines]
+
+
+def _keeping(state: RunState, node: str) -> str:
+    kept = [node_id for node_id, run in state.nodes.items() if run.all_succeeded and run.length]
+    if not kept:
+        return f"run from `{node}` on"
+    names = " and ".join(kept) if len(kept) <= 2 else f"{len(kept)} tasks that succeeded"
+    return f"run from `{node}` on, keeping {names}"
+
+
+def _log_lines(client: Client, run: Run, state: RunState, node: str, item: int) -> int | None:
+    attempt = state.nodes[node].attempts.get(item, 1)
+    path: Path = client.home.log(run.number, node, item, attempt)
+    try:
+        with path.open("rb") as file:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    except OSError:
+        return None

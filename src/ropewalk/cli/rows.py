@@ -1,0 +1,132 @@
+"""A row of the board as a line of text: a mark, the name, what there is to tell, how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ropewalk.cli.board import Row
+from ropewalk.cli.console import Terminal, cells, fit, pad
+from ropewalk.cli.numbers import show_change, show_count, show_metric
+from ropewalk.core.artifact import Failure, Outputs
+from ropewalk.core.quantity import show_duration, show_size
+from ropewalk.core.state import CANCELLED, FAILED, SKIPPED
+
+MARKS = {
+    "succeeded": ("✓", "green"), "cached": ("=", "cyan"), "kept": ("=", "cyan"), "failed": ("✗", "red"),
+    "skipped": ("-", "dim"), "cancelled": ("–", "yellow"), "running": ("●", "blue"), "ready": ("○", "dim"),
+    "waiting": ("·", "dim"), "paused": ("●", "yellow"), "queued": ("○", "dim"),
+}  # fmt: skip
+DETAIL_CELLS = 35  # the column is never narrower, so that short runs look alike
+_MOST_METRICS, _MOST_PREVIEWS = 3, 2
+_BAR_CELLS = 20
+
+Before = Callable[[str], Mapping[str, float]]  # metrics of a node in the run before
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row before it is laid out."""
+
+    state: str
+    name: str
+    detail: str
+    took: str
+
+
+def line_of(row: Row, before: Before) -> Line:
+    """What there is to tell of a row."""
+    state = row.state
+    duration_s = row.duration_s if state in ("succeeded", "failed", "running", "cancelled") else None
+    return Line(state, row.id, _detail(row, state, before), "" if duration_s is None else show_duration(duration_s))
+
+
+def _detail(row: Row, state: str, before: Before) -> str:
+    if state == "skipped":
+        return f"skipped ({row.run.reason})" if row.run.reason else "skipped"
+    if row.is_mapped and state not in ("waiting", "kept"):
+        return _mapped(row, state)
+    if state == "cached":
+        return f"cached from run {row.source}"
+    if state == "failed":
+        return headline(next(iter(row.run.failures.values()), None))
+    if state == "running" and row.progress is not None:
+        done, total = row.progress
+        return f"{bar(done, total)} {done:g} of {total:g}"
+    if row.retry is not None and state in ("ready", "running"):
+        return f"attempt {row.retries + 1}, after {headline(row.retry.failure)}"
+    if state == "succeeded":
+        return describe(row.outputs, row.metrics, before(row.id) if row.metrics else {})
+    return "" if state in ("waiting", "ready", "running") else state
+
+
+def _mapped(row: Row, state: str) -> str:
+    counts, length = row.run.counts, row.run.length
+    if state == "cached":
+        return f"{show_count(length, 'item')} cached from run {row.source}"
+    if not row.run.settled:
+        parts = [f"{bar(row.done, length)} {row.done:,} of {length:,}"]
+    else:
+        parts = [show_count(length, "item")]
+    notes = ((row.cached, "cached"), (counts[FAILED], "failed"), (counts[SKIPPED], "skipped"))
+    more = ((counts[CANCELLED], "cancelled"), (row.retries, "retried"))
+    parts += [f"{number:,} {word}" for number, word in (*notes, *more) if number]
+    if state == "failed":
+        parts.append(headline(row.run.failures.get(row.failed[0]) if row.failed else None))
+    return " · ".join(part for part in parts if part)
+
+
+def headline(failure: Failure | None) -> str:
+    """What went wrong, on one line."""
+    return failure.message.strip().split("\n", 1)[0][:200] if failure is not None else ""
+
+
+def describe(outputs: Outputs, metrics: Mapping[str, float], before: Mapping[str, float]) -> str:
+    """What a task made: its metrics, with their change, and previews of its results."""
+    parts = []
+    for name, value in metrics.items():
+        if "@" not in name:  # the history of a metric
+            change = show_change(value, before[name]) if name in before else ""
+            parts.append(f"{name} {show_metric(value)} {change}".rstrip())
+    shown = parts[:_MOST_METRICS]
+    shown += list(_previews(outputs))[: _MOST_PREVIEWS if shown else _MOST_PREVIEWS + 1]
+    return " · ".join(shown)
+
+
+def _previews(outputs: Outputs) -> Iterable[str]:
+    for name, ref in outputs.items():
+        if name.startswith("figure:"):
+            continue
+        text = ref.preview or show_size(ref.size_bytes)
+        if text != "None":
+            yield text if name == "result" else f"{name} {text}"
+
+
+def bar(done: float, total: float) -> str:
+    """How far something has come."""
+    full = round(_BAR_CELLS * min(1.0, max(0.0, done / total))) if total > 0 else _BAR_CELLS
+    return "█" * full + "░" * (_BAR_CELLS - full)
+
+
+def lay_out(lines: Sequence[Line], terminal: Terminal, *, name_cells: int = 0) -> list[str]:
+    """Lines with their columns aligned, no wider than the terminal.
+
+    Args:
+        name_cells: least width of the column of names, so that a part of a list looks like the whole.
+    """
+    names = max([name_cells, *(cells(line.name) for line in lines)])
+    details = max([DETAIL_CELLS, *(cells(line.detail) + 3 for line in lines if line.took)])
+    if terminal.width is not None:
+        took = max((cells(line.took) for line in lines), default=0)
+        names = min(names, max(8, terminal.width // 3))
+        details = max(8, min(details, terminal.width - names - took - 9))
+    return [_laid_out(line, names, details, terminal) for line in lines]
+
+
+def _laid_out(line: Line, names: int, details: int, terminal: Terminal) -> str:
+    mark, style = MARKS[line.state]
+    room = details if line.took or terminal.width is None else details + 7
+    detail = fit(line.detail, room - 1) if terminal.width is not None else line.detail
+    painted = terminal.paint(detail, style) if line.state in ("cached", "kept", "failed", "skipped") else detail
+    text = f"  {terminal.paint(mark, style)} {pad(fit(line.name, names), names)}    {pad(painted, details)}{line.took}"
+    return text.rstrip()

@@ -1,0 +1,107 @@
+"""`runs`: the list of runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ropewalk.cli.console import Terminal, table
+from ropewalk.cli.declare import Choice, Number, command, option
+from ropewalk.cli.numbers import show_age, show_took
+from ropewalk.cli.rows import MARKS
+from ropewalk.cli.session import Session
+from ropewalk.engine.client import Client
+from ropewalk.engine.owner import is_alive
+from ropewalk.store import runs as stored
+from ropewalk.store import tasks
+from ropewalk.store.runs import Run
+
+STATES = ["queued", "running", "paused", "interrupted", "succeeded", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What became of the task runs of a run."""
+
+    ran: int
+    cached: int
+    failed: int
+
+    def __str__(self) -> str:
+        return f"{self.ran:,} run, {self.cached:,} cached" + (f", {self.failed:,} failed" if self.failed else "")
+
+
+def totals(client: Client, run: Run) -> Totals:
+    """What became of the task runs of a run."""
+    counts = tasks.counts(client.db, run.number)
+    succeeded = [c for c in counts if c.state == "succeeded"]
+    cached = sum(c.reused for c in succeeded)
+    failed = sum(c.number for c in counts if c.state == "failed")
+    return Totals(sum(c.number for c in succeeded) - cached, cached, failed)
+
+
+def shown_state(run: Run) -> str:
+    """The state of a run; one whose scheduler is gone was interrupted, whatever its row says."""
+    return "interrupted" if run.is_open and not is_alive(run.owner) else run.state
+
+
+def paint_state(state: str, terminal: Terminal) -> str:
+    """A state with its mark, in its colour."""
+    mark, style = MARKS.get(state, ("✗", "yellow"))
+    return f"{terminal.paint(mark, style)} {state}"
+
+
+@command(examples=["ropewalk runs", "ropewalk runs --pipeline train-iris --state failed --json"])
+@option("--limit", type=Number(1, 100_000), default=20, show_default=True, help="List at most so many.")
+@option("--pipeline", help="List runs of this pipeline only.")
+@option("--state", type=Choice(STATES), help="List runs in this state only.")
+def runs(session: Session, limit: int, pipeline: str | None, state: str | None) -> None:
+    """List runs, newest first."""
+    found = list(_matching(session, limit, pipeline, state)) if session.has_store else []
+    if session.as_json:
+        session.emit([_to_json(session.client, run) for run in found])
+    elif found:
+        now = time.time()
+        rows = [_row(session, run, now) for run in found]
+        head = ("RUN", "NAME", "PIPELINE", "STATE", "STARTED", "TOOK", "TASKS")
+        lines = table([head, *rows], width=session.out.width, right=(0, 5))
+        session.out.write("\n".join([session.out.paint(lines[0], "dim"), *lines[1:]]))
+    else:
+        session.note("There are no such runs." if pipeline or state else "There are no runs here yet: ropewalk run")
+
+
+def _matching(session: Session, limit: int, pipeline: str | None, state: str | None) -> Iterator[Run]:
+    for run in stored.all_runs(session.client.db, pipeline):
+        if limit == 0:
+            return
+        if state is None or shown_state(run) == state:
+            limit -= 1
+            yield run
+
+
+def _row(session: Session, run: Run, now: float) -> tuple[str, ...]:
+    took = (run.finished_at or now) - run.created_at
+    state = shown_state(run)
+    return (
+        str(run.number),
+        run.name,
+        run.pipeline,
+        paint_state(state, session.out),
+        show_age(run.created_at, now),
+        "" if state == "interrupted" else show_took(took),
+        str(totals(session.client, run)),
+    )
+
+
+def _to_json(client: Client, run: Run) -> dict[str, Any]:
+    found = totals(client, run)
+    return {
+        **run.to_json(),
+        "state": shown_state(run),
+        "took_s": None if run.finished_at is None else run.finished_at - run.created_at,
+        "ran": found.ran,
+        "cached": found.cached,
+        "failed": found.failed,
+    }

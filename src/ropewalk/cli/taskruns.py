@@ -1,0 +1,143 @@
+"""A task run in detail: state, inputs, results, what it used, and the story of its attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ropewalk.cli.console import table
+from ropewalk.cli.failures import inputs_of
+from ropewalk.cli.numbers import show_count, show_metric, show_moment
+from ropewalk.cli.places import Place
+from ropewalk.cli.rows import describe, headline
+from ropewalk.cli.runs import paint_state
+from ropewalk.cli.session import Session
+from ropewalk.core.errors import RopewalkError
+from ropewalk.core.quantity import show_duration, show_size
+from ropewalk.engine.client import Client
+from ropewalk.engine.explain.recorded import Recorded
+from ropewalk.store import tasks
+from ropewalk.store.tasks import TaskRun
+
+MOST_ITEMS = 20
+_ORDER = {"failed": 0, "ready": 1, "cancelled": 2, "skipped": 3, "succeeded": 4}
+
+
+def show_items(session: Session, place: Place) -> None:
+    """The items of a mapped node: what failed first, and at most MOST_ITEMS."""
+    assert place.node is not None
+    rows = tasks.listing(session.client.db, place.run.number, place.node)
+    if session.as_json:
+        session.emit({
+            "run": place.run.number,
+            "task": place.node,
+            "items": tasks.lengths(session.client.db, place.run.number).get(place.node),
+            "task_runs": [row.to_json() for row in rows],
+            "attempts": attempts_json(session.client, place.run.number, place.node),
+        })  # fmt: skip
+        return
+    out = session.out
+    length = tasks.lengths(session.client.db, place.run.number).get(place.node, 0)
+    out.write(
+        f"{out.paint(place.node, 'bold')}  run {place.run.number}  {place.run.name}     {show_count(length, 'item')}"
+    )
+    chosen = sorted(rows, key=lambda row: (_ORDER.get(row.state, 9), row.item))[:MOST_ITEMS]
+    lines = table([_item_line(session, row) for row in chosen], width=out.width, right=(0, 3))
+    for text in lines:
+        out.write("  " + text)
+    if len(rows) > len(chosen):
+        out.write(f"  … {len(rows) - len(chosen):,} more; one of them: ropewalk show {place}/{rows[-1].item}")
+
+
+def _item_line(session: Session, row: TaskRun) -> tuple[str, ...]:
+    state = "cached" if row.source is not None else row.state
+    took = show_duration(row.wall_s) if row.wall_s and row.source is None else ""
+    detail = headline(row.failure) if row.failure is not None else describe(row.outputs, row.metrics, {}) or row.detail
+    return (f"[{row.item}]", paint_state(state, session.out), detail, took)
+
+
+def show_task_run(session: Session, place: Place) -> None:
+    """One task run."""
+    assert place.node is not None
+    recorded = Recorded(session.client, place.run)
+    row = recorded.row(place.node, place.item or 0)
+    if session.as_json:
+        session.emit(task_run_json(session.client, place, row, recorded))
+        return
+    for text in _story(session, place, row, recorded):
+        session.out.write(text)
+
+
+def _story(session: Session, place: Place, row: TaskRun | None, recorded: Recorded) -> Iterator[str]:
+    out, node = session.out, recorded.node(place.node or "")
+    name = f"{node.id}[{place.item}]" if place.item is not None else node.id
+    state = "waiting" if row is None else "cached" if row.source is not None else row.state
+    yield f"{out.paint(name, 'bold')}  run {place.run.number}  {place.run.name}     {paint_state(state, out)}"
+    if row is not None:
+        yield from (f"  {text}" for text in _facts(row))
+    if inputs := _inputs(recorded, place):
+        yield from _section("inputs", inputs)
+    if row is not None:
+        yield from _section("results", list(_outputs(row)))
+        yield from _section("metrics", [f"{k}  {show_metric(v)}" for k, v in row.metrics.items() if "@" not in k])
+        yield from _section("attempts that failed", list(_attempts(session.client, place)))
+        if row.failure is not None and row.failure.traceback:
+            yield from ("", *row.failure.traceback.rstrip().split("\n"))
+
+
+def _section(title: str, lines: list[str]) -> Iterator[str]:
+    if lines:
+        yield f"  {title}"
+        yield from (f"    {line}" for line in lines)
+
+
+def _facts(row: TaskRun) -> Iterator[str]:
+    if row.source is not None:
+        yield f"taken from run {row.source}, which took {show_duration(row.wall_s)} for it"
+    elif row.started_at:
+        used = f"took {show_duration(row.wall_s)}, {show_duration(row.cpu_s)} of CPU"
+        yield f"started {show_moment(row.started_at)}, {used}" + (
+            f", {show_size(row.peak_bytes)}" if row.peak_bytes else ""
+        )
+    if row.attempts > 1:
+        yield f"{row.attempts} attempts"
+    if row.detail:
+        yield row.detail
+    if row.failure is not None:
+        yield headline(row.failure)
+    if row.key:
+        yield f"key {row.key[:16]}"
+
+
+def _inputs(recorded: Recorded, place: Place) -> list[str]:
+    try:
+        return inputs_of(recorded, recorded.node(place.node or ""), place.item or 0, most=50)
+    except (RopewalkError, LookupError):
+        return []
+
+
+def _outputs(row: TaskRun) -> Iterator[str]:
+    rows = [(n, r.digest[:12], r.type, show_size(r.size_bytes), r.preview) for n, r in row.outputs.items()]
+    yield from table(rows)
+
+
+def _attempts(client: Client, place: Place) -> Iterator[str]:
+    for _, item, attempt, at, failure, wall_s in tasks.attempts(client.db, place.run.number, place.node):
+        if item == (place.item or 0):
+            yield f"{attempt}  {show_moment(at)}  after {show_duration(wall_s)}  {failure.kind}: {headline(failure)}"
+
+
+def attempts_json(client: Client, run: int, node: str | None) -> list[dict[str, Any]]:
+    """Attempts that did not succeed."""
+    return [
+        {"task": n, "item": item, "attempt": attempt, "at": at, "wall_s": wall_s, "failure": failure.to_json()}
+        for n, item, attempt, at, failure, wall_s in tasks.attempts(client.db, run, node)
+    ]
+
+
+def task_run_json(client: Client, place: Place, row: TaskRun | None, recorded: Recorded) -> dict[str, Any]:
+    """One task run as JSON-able data."""
+    item = place.item or 0
+    attempts = [a for a in attempts_json(client, place.run.number, place.node) if a["item"] == item]
+    data: dict[str, Any] = {"node": place.node, "item": item, "state": "waiting"} if row is None else row.to_json()
+    return {"run": place.run.number, **data, "inputs": _inputs(recorded, place), "attempt_failures": attempts}

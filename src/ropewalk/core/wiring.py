@@ -1,0 +1,39 @@
+"""How a node depends on others: which of them it awaits whole, and which it follows item by item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ropewalk.core import expr as ex
+from ropewalk.core.graph import Graph, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """How a node depends on others."""
+
+    barriers: tuple[str, ...]  # must be settled as a whole
+    aligned: tuple[str, ...]  # mapped nodes that it follows item by item
+
+
+def follows(graph: Graph, binding: ex.Expr) -> bool:
+    """Whether an input is the list of a mapped node's results, and not something made of it."""
+    if not isinstance(binding, ex.Ref) or graph.nodes[binding.node].map is None:
+        return False
+    return not (binding.path and binding.path[0][0] == "item")
+
+
+def wire(graph: Graph, node: Node) -> Wiring:
+    """Which of a node's upstream nodes it can follow item by item, and which it has to await whole."""
+    aligned: set[str] = set()
+    if node.map is not None and node.map.mode == "zip" and node.policy.run_if == "all_succeeded":
+        followed = [name for name in node.map.names if follows(graph, node.bindings[name])]
+        aligned = {ref.node for name in followed for ref in ex.refs(node.bindings[name])}
+        for name, binding in node.bindings.items():
+            if name not in followed:
+                aligned -= {ref.node for ref in ex.refs(binding)}
+        if node.when is not None:
+            aligned -= {ref.node for ref in ex.refs(node.when)}
+        aligned -= set(node.after)
+    upstream = graph.upstream[node.id]
+    return Wiring(tuple(u for u in upstream if u not in aligned), tuple(u for u in upstream if u in aligned))

@@ -1,0 +1,78 @@
+"""What a plan may know of earlier runs: nothing where there is no store yet, which it does not make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from ropewalk.core.policy import Cache
+from ropewalk.engine.client import Client
+from ropewalk.engine.explain.recorded import Recorded
+from ropewalk.engine.owner import is_alive
+from ropewalk.engine.reuse import Reuse
+from ropewalk.plan.estimate import Estimate, Sample, estimate
+from ropewalk.store import history, runs, tasks
+from ropewalk.store.tasks import Hit
+
+
+class Memory:
+    """The store of a project, as seen by a plan of one pipeline at one moment."""
+
+    def __init__(self, client: Client, pipeline: str, now: float) -> None:
+        self.pipeline = pipeline
+        self.now = now
+        self._client = client
+        self._there = client.home.database.exists()
+        self._recorded: dict[int, Recorded] = {}
+
+    @cached_property
+    def _reuse(self) -> Reuse:
+        return Reuse(self._client.db, self._client.blobs)
+
+    @cached_property
+    def computing(self) -> dict[str, int]:
+        """Keys that living runs are computing at this moment, with the run."""
+        if not self._there:
+            return {}
+        found = tasks.computing(self._client.db, 0)
+        return {key: run for keys, run, owner in found if is_alive(owner) for key in keys}
+
+    @cached_property
+    def newest(self) -> Recorded | None:
+        """The newest run of the pipeline."""
+        found = runs.listing(self._client.db, most=1, pipeline=self.pipeline) if self._there else []
+        return self._record(found[0].number) if found else None
+
+    def find(self, keys: Iterable[str]) -> dict[str, Hit]:
+        """The newest result of each key, whether it may be reused or not."""
+        return tasks.lookup(self._client.db, keys) if self._there else {}
+
+    def obstacle(self, hit: Hit, cache: Cache) -> str:
+        """Why a result must not be reused: "expired", "missing" or, when it may, empty."""
+        return self._reuse.obstacle(hit, cache, self.now)
+
+    def before(self, node: str) -> Recorded | None:
+        """The newest run in which a node succeeded: what its present key is compared with."""
+        number = history.last_success(self._client.db, self.pipeline, node) if self._there else None
+        return None if number is None else self._record(number)
+
+    def last_failure(self, node: str) -> int | None:
+        """The newest run in which an attempt of a node failed."""
+        return history.last_failure(self._client.db, self.pipeline, node) if self._there else None
+
+    def known_codes(self, digests: Iterable[str]) -> set[str]:
+        """Those of the code digests that some run may have computed results with."""
+        wanted = list(digests)
+        return history.known_codes(self._client.db, wanted) if self._there and wanted else set()
+
+    def estimate(self, node: str, *, mapped: bool) -> Estimate | None:
+        """How long one task run of a node will take, as far as can be judged."""
+        if not self._there:
+            return None
+        found = history.durations(self._client.db, self.pipeline, node)
+        return estimate([Sample(d.run, d.wall_s) for d in found], mapped=mapped)
+
+    def _record(self, number: int) -> Recorded:
+        if number not in self._recorded:
+            self._recorded[number] = Recorded(self._client, runs.get(self._client.db, number))
+        return self._recorded[number]

@@ -1,0 +1,1 @@
+"""Pure predictions: graph and history in, estimates and choices out. No clock, no I/O."""

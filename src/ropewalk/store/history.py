@@ -1,0 +1,97 @@
+"""What earlier runs tell: the questions that plans, explanations and lineage ask of the rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ropewalk.store.database import Database
+
+_ALL = 2**62  # above every number of a run
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """How long one task run of a node took, in the run that computed it."""
+
+    run: int
+    item: int
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The results of a node that one run computed."""
+
+    run: int
+    first_item: int
+    items: int
+    key: str  # of one of them
+
+
+def last_success(db: Database, pipeline: str, node: str, before: int = _ALL) -> int | None:
+    """The newest run of a pipeline, older than run `before`, in which some task run of a node succeeded."""
+    row = db.one("node_last", pipeline=pipeline, node=node, before=before)
+    return None if row is None else int(row[0])
+
+
+def last_failure(db: Database, pipeline: str, node: str, before: int = _ALL) -> int | None:
+    """The newest run of a pipeline, older than run `before`, in which some attempt of a node failed."""
+    row = db.one("node_last_failed", pipeline=pipeline, node=node, before=before)
+    return None if row is None else int(row[0])
+
+
+def durations(db: Database, pipeline: str, node: str, most: int = 200) -> list[Duration]:
+    """How long the newest task runs of a node took; each one once, however often it was reused since."""
+    rows = db.query("node_samples", pipeline=pipeline, node=node, most=most)
+    return [Duration(run, item, wall_s or 0.0) for run, item, wall_s in dict.fromkeys(rows)]
+
+
+def known_codes(db: Database, digests: Iterable[str]) -> set[str]:
+    """Those of the code digests that some graph in the store has."""
+    return {row[0] for row in db.query("code_known", digests=json.dumps(list(digests)))}
+
+
+def metrics(db: Database, keys: Iterable[str]) -> dict[tuple[str, int], dict[str, float]]:
+    """By key and run: the metrics that the task run which computed the key logged."""
+    rows = db.query("key_metrics", keys=json.dumps(list(keys)))
+    return {(key, run): json.loads(text) for key, run, text in rows}
+
+
+def makers(db: Database, key: str) -> list[tuple[int, str, int]]:
+    """Run, node and item of every task run that computed a key, oldest first."""
+    return [(run, node, item) for run, node, item in db.query("key_makers", key=key)]
+
+
+def sources(db: Database, run: int, node: str) -> list[Source]:
+    """Which runs computed the results of a node, and how many of them."""
+    return [Source(*row) for row in db.query("node_sources", run=run, node=node)]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A task run that has an artifact as an output."""
+
+    digest: str
+    run: int
+    node: str
+    item: int
+    output: str
+    source: int | None  # the run that computed it, where it was reused
+
+
+def holders(db: Database, prefix: str, most: int = 1000) -> list[Holder]:
+    """The oldest task runs with an output, or a part of one, whose digest begins with `prefix`.
+
+    An artifact in a file is found by an index; only values that are kept in rows are searched for.
+    """
+    rows = db.query("artifact_holders", low=prefix, high=prefix + "g", most=most)
+    if rows:
+        return [Holder(*row) for row in rows]
+    found = []
+    for run, node, item, source, text in db.query("artifact_holders_inline", text=f'"d":"{prefix}', most=most):
+        for output, ref in json.loads(text).items():
+            if ref["d"].startswith(prefix):
+                found.append(Holder(ref["d"], run, node, item, output, source))
+    return found

@@ -1,0 +1,1 @@
+DELETE FROM leases WHERE run = :run AND node = :node AND token NOT IN (SELECT value FROM json_each(:left))

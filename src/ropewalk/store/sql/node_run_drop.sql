@@ -1,1 +1,0 @@
-DELETE FROM node_runs WHERE run = ? AND node = ?

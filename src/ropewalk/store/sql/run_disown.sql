@@ -1,0 +1,1 @@
+UPDATE runs SET owner = '' WHERE number = :number AND epoch = :epoch
