@@ -58,9 +58,7 @@ class Play:
 
     def commit(self) -> None:
         events, commands = self.decider.take()
-        for event in events:
-            self.watch.see(event)
-        self.log += events
+        self.write(events)
         for command in commands:
             if isinstance(command, Open):
                 self.opens.append(command.node)
@@ -70,6 +68,11 @@ class Play:
                 raise Broken(f"asks to kill {command}, which does not run")
         if self.state.finished and self.state.nodes and any(not run.settled for run in self.state.nodes.values()):
             raise Broken("finished with something left")
+
+    def write(self, events: list[ev.Event]) -> None:
+        for event in events:
+            self.watch.see(event)
+        self.log += events
 
     # what may happen
 
@@ -236,8 +239,7 @@ class Play:
                 changed.add(node_id)
         event = ev.Reopened(self.graph.digest, stale(self.state, changed))
         self.state.apply(event)
-        self.watch.see(event)
-        self.log.append(event)
+        self.write([event])
         self.fate = fate
         self.exact = self.fated
         self._begin()

@@ -334,6 +334,14 @@ def test_reopening_recomputes_what_was_made_of_whatever_had_succeeded() -> None:
     assert set(stale(decider.state, ("kept",))) == {"kept", "report", "after", "c", "d"}
 
 
+def test_reopening_counts_anew_what_had_no_items() -> None:
+    decider, _ = begun(node("a"), node("m", "a", each=("i0",), policy=Policy(run_if="any_failed")))
+    start_and_fail(decider, "a")
+    feed(decider, ev.Opened("m", 0))
+
+    assert stale(decider.state, ()) == ("m",)
+
+
 # cost
 
 

@@ -161,8 +161,6 @@ def table(
 def _narrowed(widths: list[int], total: int) -> list[int]:
     widths = list(widths)
     while (excess := sum(widths) - total) > 0:
-        widest = max(widths)
-        second = max((w for w in widths if w < widest), default=1)
-        index = widths.index(widest)
-        widths[index] -= max(1, min(excess, widest - second))
+        widest, second = sorted([0, *widths])[:-3:-1]
+        widths[widths.index(widest)] -= max(1, min(excess, widest - second))
     return widths

@@ -62,8 +62,9 @@ def _head(session: Session, run: Run) -> Iterator[str]:
     yield f"{out.paint(run.pipeline, 'bold')}  run {run.number}  {run.name}     {paint_state(state, out)}"
     ago = show_age(run.created_at, now)
     when = f"started {show_moment(run.created_at)}" + (f" ({ago})" if ago.endswith("ago") else "")
-    ended = run.finished_at or (now if state == "running" else None)
-    yield f"  {when}" + (f", took {show_took(ended - run.created_at)}" if ended else "")
+    if run.finished_at:
+        when += f", took {show_took(run.finished_at - run.created_at)}"
+    yield f"  {when}"
     given = {**{name: encode(value) for name, value in run.params.items()}, **run.overrides}
     about = [f"{name}={value}" for name, value in given.items()] + ([f"seed {run.seed}"] if run.seed else [])
     if about:

@@ -357,7 +357,7 @@ def stale(state: RunState, changed: Iterable[str]) -> tuple[str, ...]:
     for node_id, node in state.graph.nodes.items():
         run, wiring = state.nodes[node_id], wire(state.graph, node)
         other = not unsure.isdisjoint(wiring.barriers) or not found.isdisjoint(wiring.aligned)
-        if run.counts[SUCCEEDED] and other:
+        if run.has_results and other:
             found.add(node_id)
         sure = run.settled and not run.counts[FAILED] and not run.counts[CANCELLED]
         if node_id in found or not sure or not unsure.isdisjoint(state.graph.upstream[node_id]):

@@ -121,6 +121,11 @@ class NodeRun:
         return self.settled and self.counts[SUCCEEDED] == self.length
 
     @property
+    def has_results(self) -> bool:
+        """Something of it has succeeded, be it that it has no items."""
+        return self.counts[SUCCEEDED] > 0 or self.all_succeeded
+
+    @property
     def all_skipped(self) -> bool:
         return self.length > 0 and self.counts[SKIPPED] == self.length
 
@@ -302,7 +307,7 @@ class RunState:
         self.finished = ""
         reset = set(e.reset)
         for node_id, run in self.nodes.items():
-            if node_id in reset or not (run.all_succeeded or run.counts[SUCCEEDED]):
+            if node_id in reset or not run.has_results:
                 run.reset()
             elif not run.all_succeeded:
                 _restart(run)

@@ -18,7 +18,6 @@ from decimal import Decimal
 from pathlib import Path, PurePath
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from ropewalk.core.errors import UnstorableError
 
@@ -154,6 +153,8 @@ def _to_time(data: Any) -> time:
 def _to_datetime(data: Any) -> datetime:
     if isinstance(data, str):
         return datetime.fromisoformat(data)
+    from zoneinfo import ZoneInfo  # loads the interpreter's build settings, which few values are worth
+
     text, zone, fold = data
     value = datetime.fromisoformat(text)
     return value.replace(tzinfo=ZoneInfo(zone) if zone else value.tzinfo, fold=fold)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.core.artifact import ArtifactRef, Outputs
@@ -25,7 +25,8 @@ class Reuse:
         self._blobs = blobs
         self._enabled = enabled
         self._computing: set[str] = set()
-        self._version = -1
+        self._version = -1  # of the database, when others were last looked at
+        self._asked = -1
         self._others: set[str] = set()
 
     def find(self, wanted: Mapping[str, Cache], now: float) -> dict[str, tasks.Hit]:
@@ -69,6 +70,15 @@ class Reuse:
             self._version = version
             self._others = {key for keys, _, owner in tasks.computing(self._db, run) if is_alive(owner) for key in keys}
         return self._others
+
+    def news(self, run: int, wanted: Callable[[], Mapping[str, Cache]], now: float) -> set[str]:
+        """Of the wanted keys those that others compute, or have computed since this was last asked."""
+        version = self._db.data_version()
+        if not self._enabled or (version == self._asked and not self._others):
+            return set()
+        self._asked = version
+        keys = wanted()
+        return (self.taken_by_others(run) & keys.keys()) | self.find(keys, now).keys()
 
     def makers(self, state: RunState, digest: str) -> list[tuple[str, int]]:
         """Task runs of this run whose result needs the given blob, which was found missing or corrupt."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,6 +15,7 @@ from ropewalk.core.decide import Decider, Kill, Open, Run, lost_events
 from ropewalk.core.errors import RopewalkError
 from ropewalk.core.expr import Unavailable
 from ropewalk.core.failpoint import failpoint
+from ropewalk.core.policy import Cache
 from ropewalk.core.settle import settle
 from ropewalk.core.state import READY, RETURNED, RunState
 from ropewalk.engine.attempt import Order
@@ -22,6 +23,7 @@ from ropewalk.engine.executors.base import Done, Ended, Executor, Progress, Repo
 from ropewalk.engine.prepare import Prepared, Preparer
 from ropewalk.engine.queue import Queue, Ready
 from ropewalk.engine.reuse import Reuse
+from ropewalk.engine.startable import Startable
 from ropewalk.engine.story import describe
 from ropewalk.store import events as log
 from ropewalk.store import runs
@@ -83,7 +85,7 @@ class Scheduler:
         self._batch: list[ev.Event] = []
         self._progress: list[Progress] = []
         self._queue = Queue()
-        self._startable: dict[str, deque[Order]] = {}  # by node: looked up, not to be reused
+        self._startable = Startable()
         self._keys: dict[int, list[str]] = {}  # of the leases that this batch grants
         self._token = run.epoch << 32
         self._granted: dict[Ready, Order] = {}  # attempts under way
@@ -150,7 +152,7 @@ class Scheduler:
     def _look_up(self) -> bool:
         """Work out the keys of some ready task runs and reuse what is known; whether anything came of it."""
         now = self._clock()
-        if sum(map(len, self._startable.values())) >= CHUNK:
+        if len(self._startable) >= CHUNK:
             return False
         orders: dict[str, list[tuple[str, Order]]] = {}
         for node_id, item in self._queue.take(CHUNK, now, self._is_due):
@@ -187,13 +189,13 @@ class Scheduler:
                     self._queue.park(key, node_id, order.item)
                 else:
                     self._reuse.begin(key)
-                    self._startable.setdefault(node_id, deque()).append(order)
+                    self._startable.add(node_id, order)
 
     # one commit
 
     def _commit(self) -> list[_Claim]:
         """Write what happened and grant leases for what comes next, in one transaction."""
-        if not self._batch and not self._has_room():
+        if not self._batch and not self._startable.has_room(self._executor):
             self._tell()
             return []
         with self._db.transaction():
@@ -216,10 +218,6 @@ class Scheduler:
         self._tell()
         return claims
 
-    def _has_room(self) -> bool:
-        """Whether the executor would take something that is waiting."""
-        return any(self._executor.offer(node_id, len(orders)) for node_id, orders in self._startable.items())
-
     def _tell(self) -> None:
         batch, self._batch = self._batch, []
         progress, self._progress = self._progress, []
@@ -227,42 +225,25 @@ class Scheduler:
             self._listener(Step(batch, progress, self._state))
 
     def _leave_to_others(self) -> None:
-        """Park task runs whose key another run began to compute since it was looked up."""
-        taken = self._reuse.taken_by_others(self._run.number)
-        if not taken:
-            return
-        for node_id, orders in self._startable.items():
-            if not self._state.nodes[node_id].node.policy.cache.enabled:
-                continue
-            for order in [o for o in orders if o.key in taken]:
-                orders.remove(order)
-                self._reuse.end(order.key)
-                self._queue.park(order.key, node_id, order.item)
+        """Hold back what another run computes, or has computed, since it was looked up."""
+
+        def wanted() -> dict[str, Cache]:
+            caches = {key: self._state.nodes[node].node.policy.cache for node, key in self._startable.waiting()}
+            return {key: cache for key, cache in caches.items() if cache.enabled}
+
+        news = self._reuse.news(self._run.number, wanted, self._clock())
+        for node_id, order in self._startable.withdraw_keys(news):
+            self._reuse.end(order.key)
+            self._queue.park(order.key, node_id, order.item)
 
     def _claim(self) -> list[_Claim]:
-        claims: list[_Claim] = []
-        taken: set[str] = set()
-        for node_id in list(self._startable):
-            orders = self._startable[node_id]
-            while orders and (offer := self._executor.offer(node_id, len(orders), taken)) is not None:
-                worker, most = offer
-                if granted := self._next_orders(node_id, orders, most):
-                    taken.add(worker)
-                    claims.append(self._grant(worker, node_id, granted))
-            if not orders:
-                del self._startable[node_id]
-        return claims
-
-    def _next_orders(self, node_id: str, orders: deque[Order], most: int) -> list[Order]:
-        """Orders whose task run is still ready: since it was looked up it may have been cancelled, or lost an input."""
-        found: list[Order] = []
-        while orders and len(found) < most:
-            order = orders.popleft()
-            if self._is_due(node_id, order.item):
-                found.append(order)
-            else:
+        def is_due(node_id: str, order: Order) -> bool:
+            due = self._is_due(node_id, order.item)
+            if not due:
                 self._release(order.key)
-        return found
+            return due
+
+        return [self._grant(*assigned) for assigned in self._startable.assign(self._executor, is_due)]
 
     def _grant(self, worker: str, node_id: str, orders: list[Order]) -> _Claim:
         self._token += 1
@@ -338,7 +319,7 @@ class Scheduler:
 
     def _look_up_again(self, node_id: str) -> None:
         """What was looked up before an input was lost may have another key once it is made again."""
-        for order in self._startable.pop(node_id, ()):
+        for order in self._startable.withdraw(node_id):
             self._release(order.key)
             self._queue.add(node_id, (order.item,), None, self._clock())
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import bdb
 import functools
 import inspect
+import os
 import pdb  # noqa: T100  # opening a debugger is what this file is for
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ropewalk.author.packages import in_own_tree
 from ropewalk.author.source import describe_change
 from ropewalk.core.artifact import Failure
 from ropewalk.core.cachekey import seed_of
@@ -25,6 +28,7 @@ from ropewalk.engine.explain.recorded import Recorded
 from ropewalk.engine.story import describe
 from ropewalk.store.runs import Run
 
+_OWN = str(Path(__file__).parents[2]) + os.sep
 _SKIPPED = ("ropewalk.*", "asyncio.*", "selectors", "contextvars")  # modules that a debugger does not stop in
 
 
@@ -95,8 +99,8 @@ def debug(
     except BaseException as error:  # noqa: BLE001  # as in a run: whatever the task raises is its failure
         failure = describe(error)
         if interactive:
-            say(f"{failure.message}\n  at {failure.file}:{failure.line} in {failure.function}()    (q leaves)")
-            pdb.post_mortem(_to_user_frame(error.__traceback__, failure))
+            say(f"{failure.message}    (q leaves the debugger)")
+            pdb.post_mortem(_to_user_frame(error.__traceback__))
         return _replaced(shown, failure=failure)
     finally:
         enter(None)
@@ -167,22 +171,21 @@ def _stopping(function: Callable[..., Any]) -> Callable[..., Any]:
     return stopping
 
 
-def _to_user_frame(start: TracebackType | None, failure: Failure) -> TracebackType | None:
-    """The traceback up to the frame that the story names: what lies deeper is not the user's own code."""
+def _to_user_frame(start: TracebackType | None) -> TracebackType | None:
+    """The traceback from the user's first frame to the innermost one of the user's own code, and no deeper."""
     frames = []
     while start is not None:
         frames.append(start)
         start = start.tb_next
-    named = [index for index, tb in enumerate(frames) if _is_named(tb, failure)]
+    own = [index for index, tb in enumerate(frames) if _is_users(tb.tb_frame.f_code.co_filename)]
     made: TracebackType | None = None
-    for tb in reversed(frames[: named[-1] + 1] if named else frames):
+    for tb in reversed(frames[own[0] : own[-1] + 1] if own else frames):
         made = TracebackType(made, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
     return made
 
 
-def _is_named(tb: TracebackType, failure: Failure) -> bool:
-    code = tb.tb_frame.f_code
-    return tb.tb_lineno == failure.line and code.co_name == failure.function and code.co_filename.endswith(failure.file)
+def _is_users(file: str) -> bool:
+    return in_own_tree("", file) and not file.startswith(("<", _OWN))
 
 
 def _replaced(shown: Debugged, failure: Failure | None = None, result: Any = None) -> Debugged:

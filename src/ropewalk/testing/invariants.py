@@ -1,0 +1,93 @@
+"""What must hold of a store at every moment, as functions that list what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ropewalk.core.state import CANCELLED, FAILED, FINAL, RUNNING, SUCCEEDED, NodeRun, RunState, fold
+from ropewalk.store import events as log
+from ropewalk.store import runs, tasks
+from ropewalk.store.database import Database
+
+
+def problems(db: Database, run: int) -> list[str]:
+    """How the rows of a run differ from the fold of its events; empty: not at all."""
+    state = stored_state(db, run)
+    return [*_run_problems(db, run, state), *_task_run_problems(db, run, state), *_lease_problems(db, run, state)]
+
+
+def stored_state(db: Database, run: int) -> RunState:
+    """The state of a run, folded from its events."""
+    row = runs.get(db, run)
+    events = (event for batch in log.read(db, run) for event in batch.events)
+    return fold(runs.get_graph(db, row.first_graph), events, lambda digest: runs.get_graph(db, digest))
+
+
+def _run_problems(db: Database, run: int, state: RunState) -> Iterator[str]:
+    row = runs.get(db, run)
+    numbers = [batch.seq for batch in log.read(db, run)]
+    if numbers != list(range(1, row.seq + 1)):
+        yield f"run {run} is at batch {row.seq}, but its log has {numbers}"
+    if row.state != (state.finished or "running"):
+        yield f"run {run} is {row.state}, its events say {state.finished or 'running'}"
+    if row.graph != state.graph.digest:
+        yield f"run {run} is on another graph than its events say"
+    lengths = {node_id: node.length for node_id, node in state.nodes.items() if node.opened}
+    if (found := tasks.lengths(db, run)) != lengths:
+        yield f"run {run} has nodes of lengths {found}, its events say {lengths}"
+
+
+def _task_run_problems(db: Database, run: int, state: RunState) -> Iterator[str]:
+    rows = {(row.node, row.item): row for row in tasks.listing(db, run)}
+    for node_id, node in state.nodes.items():
+        for item in range(node.length):
+            row, wanted = rows.pop((node_id, item), None), _expected(node, item)
+            if (found := None if row is None else _shown(row, wanted)) != wanted:
+                yield f"{node_id}[{item}] of run {run} is stored as {found}, its events say {wanted}"
+    if rows:
+        yield f"run {run} has rows of task runs that its events do not know: {sorted(rows)}"
+
+
+def _expected(node: NodeRun, item: int) -> dict[str, Any] | None:
+    """What the row of a task run holds; None: there is none."""
+    state = node.state(item)
+    if state not in FINAL:
+        return {"state": "ready", "failure": node.failures[item]} if item in node.failures else None
+    wanted: dict[str, Any] = {"state": state.label, "attempts": node.attempts.get(item, 0)}
+    if state is SUCCEEDED:
+        wanted |= {
+            "outputs": node.outputs[item], "key": node.keys[item], "source": node.sources.get(item),
+            "metrics": node.metrics.get(item, {}),
+        }  # fmt: skip
+    return wanted | ({"failure": node.failures[item]} if state is FAILED else {})
+
+
+def _shown(row: tasks.TaskRun, wanted: dict[str, Any] | None) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in wanted or ("state", "attempts")}
+
+
+def _lease_problems(db: Database, run: int, state: RunState) -> Iterator[str]:
+    leases = {lease.token: lease for lease in tasks.leases(db, run)}
+    running: dict[int, set[tuple[str, int]]] = {}
+    for node_id, node in state.nodes.items():
+        for item, token in node.tokens.items():
+            running.setdefault(token, set()).add((node_id, item))
+        if set(node.tokens) != set(node.items(RUNNING)):
+            yield f"{node_id} of run {run} runs {list(node.items(RUNNING))}, but has tokens for {sorted(node.tokens)}"
+    for token, lease in leases.items():
+        if not running.get(token, set()) <= {(lease.node, item) for item in lease.items}:
+            yield f"lease {token} of run {run} is for other task runs than those that hold it"
+    if set(leases) != set(running):
+        yield f"run {run} has leases {sorted(leases)}, its events say {sorted(running)}"
+
+
+def end_problems(state: RunState) -> list[str]:
+    """What is wrong with a run that has ended: something is left to do, or its state does not follow from its tasks."""
+    left = [node_id for node_id, node in state.nodes.items() if not node.settled]
+    nodes = state.nodes.values()
+    wanted = "failed" if any(n.counts[FAILED] for n in nodes) else "succeeded"
+    if wanted == "succeeded" and any(n.counts[CANCELLED] for n in nodes):
+        wanted = "cancelled"
+    found = [f"it has ended, but {left} are left"] if left else []
+    return found + ([f"it has {state.finished}, its tasks say {wanted}"] if state.finished != wanted else [])
