@@ -167,7 +167,20 @@ def _write(content: bytes) -> Callable[[Path], object]:
         (lambda path: path.symlink_to("nowhere.py"), "does not exist"),
         (lambda path: None, "there is no such file"),
     ],
-    ids=["raises", "exits", "hangs", "imports", "syntax", "nothing", "binary", "nul", "folder", "fifo", "link", "missing"],
+    ids=[
+        "raises",
+        "exits",
+        "hangs",
+        "imports",
+        "syntax",
+        "nothing",
+        "binary",
+        "nul",
+        "folder",
+        "fifo",
+        "link",
+        "missing",
+    ],
 )
 def test_a_file_that_cannot_be_loaded_is_named_with_the_reason(
     make: Callable[[Path], object], says: str, tmp_path: Path
@@ -211,7 +224,9 @@ def test_a_mistake_of_our_own_is_one_line_and_a_file(folder: Path) -> None:
     check_block_lines = [line for line in done.err.splitlines() if line.startswith("error[")]
     (report,) = (folder / ".ropewalk" / "crash").glob("*.txt")
     assert done.code == 70
-    assert check_block_lines == ["error[P900]: this is a mistake in Ropewalk itself: RuntimeError: failpoint commit.append"]
+    assert check_block_lines == [
+        "error[P900]: this is a mistake in Ropewalk itself: RuntimeError: failpoint commit.append"
+    ]
     assert "Traceback" not in done.err
     assert f".ropewalk/crash/{report.name}" in done.err
     assert "Traceback (most recent call last)" in report.read_text()

@@ -29,21 +29,25 @@ def test_every_command_has_help_with_two_examples(path: str) -> None:
 
     assert re.match(r"[A-Z].*\.", command.help or "", re.DOTALL)
     assert len(examples(command)) == 2
-    assert {"-h", "--help"} <= set(command.get_help_option_names(click.Context(command)))
+    assert {"-h", "--help"} <= set(command.get_help_option_names(click.Context(command, **command.context_settings)))
 
 
 @pytest.mark.parametrize("example", sorted({e for command in ALL.values() for e in examples(command)}))
 def test_every_example_is_a_command_line_that_is_understood(example: str) -> None:
     for part in example.replace('eval "$(', "").replace(')"', "").split("&&"):
-        words = [w for w in shlex.split(part.partition(" #")[0].partition(" > ")[0].strip())]
-        assert words[0] == "ropewalk"
-        context = cli.make_context("ropewalk", words[1:])
-        name, command, rest = cli.resolve_command(context, list(context.protected_args or words[1:]))
-        assert command is not None
+        first, *words = shlex.split(part.partition(" #")[0].partition(" > ")[0])
+        command = ALL[f"ropewalk {words.pop(0)}"]
         if isinstance(command, click.Group):
-            inner = command.make_context(name, list(rest), parent=context)
-            _, command, rest = command.resolve_command(inner, list(inner.protected_args) + inner.args)
-        command.make_context(name, list(rest), parent=context)
+            command = command.commands[words.pop(0) if words and words[0] in command.commands else "list"]
+
+        command.make_context("ropewalk", words)
+
+        assert first == "ropewalk"
+
+
+def test_a_wrong_example_would_be_found() -> None:
+    with pytest.raises(click.UsageError):
+        ALL["ropewalk runs"].make_context("ropewalk", ["--nosuch"])
 
 
 def test_the_list_of_commands_needs_none_of_them() -> None:
@@ -52,7 +56,9 @@ def test_the_list_of_commands_needs_none_of_them() -> None:
         assert f"ropewalk {name}" in ALL
 
 
-@pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["run", "-h"], ["artifacts", "-h"], ["artifacts", "show", "-h"]])
+@pytest.mark.parametrize(
+    "arguments", [["-h"], ["--help"], ["run", "-h"], ["artifacts", "-h"], ["artifacts", "show", "-h"]]
+)
 def test_h_is_help(arguments: list[str], tmp_path: Path) -> None:
     done = ropewalk(*arguments, cwd=tmp_path)
 
@@ -80,8 +86,12 @@ def test_there_is_a_completion_script_for_each_shell(shell: str, tmp_path: Path)
 
 
 def completed(words: str, folder: Path) -> list[str]:
-    variables = {"_ROPEWALK_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
-    return [line.split(",")[1] for line in ropewalk(cwd=folder, env=variables).out.splitlines()]
+    variables = {
+        "_ROPEWALK_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    return [line.split(",")[1] for line in ropewalk(cwd=folder, env=variables).out.split()]
 
 
 def test_commands_runs_tasks_and_pipelines_are_completed(tmp_path: Path) -> None:

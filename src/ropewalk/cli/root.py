@@ -87,8 +87,16 @@ def _root() -> None:
     """
 
 
+@click.pass_context
+def _without_command(context: click.Context) -> None:
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
 cli = LazyGroup(
     "ropewalk",
+    callback=_without_command,
+    invoke_without_command=True,
     help=help_text(_root, ["ropewalk init && ropewalk run", "ropewalk plan -p train.c=0.1"]),
     context_settings=SETTINGS,
     params=[

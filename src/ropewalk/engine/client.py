@@ -32,6 +32,7 @@ from ropewalk.engine.provenance import collect
 from ropewalk.engine.result import RunResult
 from ropewalk.engine.reuse import Reuse
 from ropewalk.engine.scheduler import Listener, Scheduler
+from ropewalk.plan.plan import Plan
 from ropewalk.store import events as log
 from ropewalk.store import runs
 from ropewalk.store.database import Database, open_database
@@ -124,6 +125,12 @@ class Client:
             run = runs.create(self.db, new, time.time())
             outer = executor if around is None else around(executor)
             return self._drive(run, RunState(work.graph), outer, options, listener, [])
+
+    def plan(self, work: Work, options: Options = Options()) -> Plan:
+        """What a run would do with each task, why, and how long it should take; nothing is executed or recorded."""
+        from ropewalk.engine.explain.planning import make_plan  # it is built on this client
+
+        return make_plan(self, work, options)
 
     def resume(
         self, run: runs.Run, work: Work, options: Options = Options(), listener: Listener | None = None

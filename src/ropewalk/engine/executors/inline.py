@@ -36,6 +36,7 @@ class InlineExecutor:
         self._blobs = blobs
         self._queue: deque[tuple[Job, Order]] = deque()
         self._reports: list[Report] = []
+        self._running = False
         self._interrupted = False
 
     def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
@@ -63,7 +64,9 @@ class InlineExecutor:
         capture.begin(lambda: self._home.log(job.run, job.node, order.item, order.attempt))
         try:
             with _alarm(job.timeout_s):
+                self._running = True
                 outcome = execute(job, order, self._functions[job.task], self._blobs)
+                self._running = False
             if isinstance(outcome, Failed) and outcome.failure.error_type == "builtins.KeyboardInterrupt":
                 self._interrupted = True
                 self._end(job, order, Failure("cancelled", "interrupted", retryable=False))
@@ -72,9 +75,12 @@ class InlineExecutor:
                     capture.write(outcome.failure.traceback)
                 self._reports.append(Done(job.node, order.item, order.token, outcome))
         except TaskCancelled:
-            text = f"timed out after {job.timeout_s:g} s"
-            self._end(job, order, Failure("timeout", text))
+            if self._interrupted:
+                self._end(job, order, Failure("cancelled", "interrupted", retryable=False))
+            else:
+                self._end(job, order, Failure("timeout", f"timed out after {job.timeout_s:g} s"))
         finally:
+            self._running = False
             capture.end()
 
     def _end(self, job: Job, order: Order, failure: Failure) -> None:
@@ -86,7 +92,10 @@ class InlineExecutor:
             self._reports.append(Returned(node, item, token))
 
     def wake(self) -> None:
+        """As any executor's. The task that is interrupted by the signal ends here and now: nobody else can end it."""
         self._interrupted = True
+        if self._running and threading.current_thread() is threading.main_thread():
+            raise TaskCancelled
 
     def close(self) -> None:
         self._queue.clear()

@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -36,7 +37,9 @@ class Nursery:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         gc.freeze()
         parent = os.getpid()
-        self.pid = os.fork()
+        with warnings.catch_warnings():  # Python 3.12 warns where there are threads, as in a notebook's kernel
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
         if self.pid == 0:
             ours.close()
             _run(theirs, parent, work)

@@ -37,7 +37,7 @@ class _Worker:
     connection: Connection
     queue: deque[tuple[Job, Order]] = field(default_factory=deque)
     jobs: set[int] = field(default_factory=set)
-    heard_at: float = 0.0  # when it last reported, or was given something while idle
+    since: float = 0.0  # when it took up the first order of its queue
     recalled: bool = False
     ending: Failure | None = None  # why its present attempt is being ended
     kill_at: float = math.inf
@@ -87,7 +87,7 @@ class ProcessExecutor:
             self._reports += [Returned(job.node, order.item, order.token) for order in orders]
             return
         if not to.queue:
-            to.heard_at = time.monotonic()
+            to.since = time.monotonic()
         to.queue.extend((job, order) for order in orders)
         to.recalled = False
         self._send(to, ("orders", None if job.id in to.jobs else job, list(orders)))
@@ -117,9 +117,7 @@ class ProcessExecutor:
         """Take in everything that a worker has sent."""
         try:
             while worker.connection.poll(0):
-                messages = pickle.loads(worker.connection.recv_bytes())  # noqa: S301  # from our own child
-                worker.heard_at = time.monotonic()
-                for message in messages:
+                for message in pickle.loads(worker.connection.recv_bytes()):  # noqa: S301  # from our own child
                     self._take_in(worker, *message)
         except (EOFError, OSError):
             worker.connection.close()
@@ -134,6 +132,7 @@ class ProcessExecutor:
         for index, (_, order) in enumerate(worker.queue):
             if order.token == token and order.item == item:
                 del worker.queue[index]
+                worker.since = time.monotonic() if index == 0 else worker.since
                 break
         if kind == "done":
             self._reports.append(Done(node, item, token, rest[1]))
@@ -217,9 +216,9 @@ class ProcessExecutor:
             if not worker.queue or worker.ending is not None:
                 continue
             job = worker.queue[0][0]
-            if job.timeout_s is not None and now - worker.heard_at >= job.timeout_s:
+            if job.timeout_s is not None and now - worker.since >= job.timeout_s:
                 self._end(worker, Failure("timeout", f"timed out after {job.timeout_s:g} s"))
-            elif idle and len(worker.queue) > 1 and not worker.recalled and now - worker.heard_at > STEAL_AFTER_S:
+            elif idle and len(worker.queue) > 1 and not worker.recalled and now - worker.since > STEAL_AFTER_S:
                 worker.recalled = True
                 self._send(worker, ("return",))
 
@@ -234,9 +233,9 @@ class ProcessExecutor:
             nearest = min(nearest, worker.kill_at)
             if worker.queue and worker.ending is None:
                 if (timeout_s := worker.queue[0][0].timeout_s) is not None:
-                    nearest = min(nearest, worker.heard_at + timeout_s)
+                    nearest = min(nearest, worker.since + timeout_s)
                 if len(worker.queue) > 1 and not worker.recalled:
-                    nearest = min(nearest, worker.heard_at + 2 * STEAL_AFTER_S)
+                    nearest = min(nearest, worker.since + 2 * STEAL_AFTER_S)
         return nearest
 
     def kill(self, node: str, item: int, token: int) -> None:
@@ -244,7 +243,9 @@ class ProcessExecutor:
             for index, (job, order) in enumerate(worker.queue):
                 if (job.node, order.item, order.token) != (node, item, token):
                     continue
-                if index == 0 and worker.ending is None:
+                if index > 0:
+                    self._send(worker, ("return",))
+                elif worker.ending is None:
                     self._end(worker, Failure("cancelled", "cancelled", retryable=False))
                 return
 

@@ -10,7 +10,7 @@ from ropewalk.core import expr as ex
 from ropewalk.core.cachekey import seed_of
 from ropewalk.core.graph import Graph, Node
 from ropewalk.engine.client import Client
-from ropewalk.engine.explain.keys import short
+from ropewalk.engine.explain.keys import short, show
 from ropewalk.store import history, runs, tasks
 from ropewalk.store.runs import Run
 from ropewalk.store.tasks import TaskRun
@@ -164,7 +164,7 @@ class Ancestry:
         for name, pairs in found.items():
             steps = [step for _, place in pairs for step in self._begun[place].split()]
             digest = self._digest(*pairs[0]) if len(pairs) == 1 else ""
-            made.append(StepInput(name, ex.show(node.bindings[name]), digest, tuple(dict.fromkeys(steps))))
+            made.append(StepInput(name, show(node.bindings[name]), digest, tuple(dict.fromkeys(steps))))
         return tuple(made)
 
     def _digest(self, ref: ex.Ref, place: _Place) -> str:

@@ -10,11 +10,10 @@ from typing import Any
 from ropewalk.author.source import describe_change
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import RopewalkError
-from ropewalk.core.expr import Expr
 from ropewalk.core.graph import Graph, Node
 from ropewalk.core.values import encode
 from ropewalk.engine.client import Client
-from ropewalk.engine.explain.keys import short
+from ropewalk.engine.explain.keys import short, show
 from ropewalk.engine.explain.parts import changes
 from ropewalk.engine.explain.recorded import Recorded
 from ropewalk.store import history
@@ -154,7 +153,7 @@ def _params(params: Mapping[str, Any], graph: Graph) -> dict[str, tuple[str, str
     for node in graph.nodes.values():
         for name, binding in node.bindings.items():
             if isinstance(binding, ex.Const):
-                found[f"{node.id}.{name}"] = (repr(binding.data), _shown(binding))
+                found[f"{node.id}.{name}"] = (repr(binding.data), show(binding))
     return found
 
 
@@ -163,13 +162,6 @@ def _exact(value: Any) -> str:
         return repr(encode(value))
     except RopewalkError:  # a value that only this process can hold
         return repr(value)
-
-
-def _shown(binding: Expr) -> str:
-    try:
-        return ex.show(binding)
-    except Exception:  # noqa: BLE001  # a constant of a class that is not there any more
-        return "…"
 
 
 def _about(a: Run, b: Run) -> Iterator[Change]:
@@ -237,11 +229,11 @@ def _shape(old: Graph, new: Graph) -> Iterator[str]:
 
 def _wires(node: Node) -> dict[str, str]:
     """How a node hangs together with others."""
-    found = {name: _shown(b) for name, b in node.bindings.items() if any(ex.refs(b)) or isinstance(b, ex.Param)}
+    found = {name: show(b) for name, b in node.bindings.items() if any(ex.refs(b)) or isinstance(b, ex.Param)}
     if node.map is not None:
         found["mapped over"] = f"{', '.join(node.map.names)} ({node.map.mode})"
     if node.when is not None:
-        found["only if"] = _shown(node.when)
+        found["only if"] = show(node.when)
     if node.after:
         found["after"] = ", ".join(node.after)
     return found

@@ -61,7 +61,7 @@ class KeyReader:
         binding = node.bindings[name]
         lenient = node.policy.run_if != "all_succeeded" and self._is_settled(node)
         source = self._try(lambda: self.resolver.source(binding, lenient=lenient))
-        references = tuple((ex.show(ref), self._identity_of(ref)) for ref in dict.fromkeys(ex.refs(binding)))
+        references = tuple((show(ref), self._identity_of(ref)) for ref in dict.fromkeys(ex.refs(binding)))
         return self._made(node, name, self._text(binding, source), source, references)
 
     def _own_inputs(self, node: Node, item: int) -> dict[str, Input]:
@@ -71,7 +71,7 @@ class KeyReader:
         found = {}
         for name, source in zip(mapped, sources or [None] * len(mapped), strict=True):
             binding = node.bindings[name]
-            text = f"{ex.show(binding)}[{item}]"
+            text = f"{show(binding)}[{item}]"
             identity = self._identity(source)
             references = ((text, identity),) if any(ex.refs(binding)) else ()
             shown = short(self._value(source)) if isinstance(source, Value) and not references else text
@@ -97,7 +97,7 @@ class KeyReader:
     def _text(self, binding: Expr, source: Source | None) -> str:
         if isinstance(source, (Value, Computed)) and not any(ex.refs(binding)):
             return short(self._value(source))
-        return ex.show(binding)
+        return show(binding)
 
     def _value(self, source: Source) -> Any:
         return self._try(lambda: self.resolver.value(source))
@@ -113,4 +113,13 @@ class KeyReader:
 def short(value: Any) -> str:
     """A value in one line that fits beside others."""
     text = repr(value)
+    return text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"
+
+
+def show(expr: Expr) -> str:
+    """An expression as the pipeline writes it, in one line that fits beside others."""
+    try:
+        text = ex.show(expr)
+    except Exception:  # noqa: BLE001  # a constant of a class that is not there any more
+        return "…"
     return text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"

@@ -6,7 +6,7 @@ from ropewalk.core import expr as ex
 from ropewalk.core.graph import Node
 from ropewalk.core.quantity import show_duration
 from ropewalk.core.state import WAITING, NodeRun
-from ropewalk.engine.explain.keys import KeyReader
+from ropewalk.engine.explain.keys import KeyReader, show
 from ropewalk.engine.explain.memory import Memory
 from ropewalk.engine.explain.parts import changes
 from ropewalk.engine.explain.recorded import Recorded
@@ -42,7 +42,7 @@ class Reasons:
         if run.opened and run.length == 0:
             return "there is nothing to map over"
         if run.reason == "its condition is false" and node.when is not None:
-            return f"{run.reason}: {ex.show(node.when)}"
+            return f"{run.reason}: {show(node.when)}"
         return run.reason or f"needs {self._walk.doomed[node.id]}"
 
     def _conditions(self, node: Node) -> list[str]:
@@ -52,7 +52,7 @@ class Reasons:
         if node.policy.run_if == "any_failed":
             return ["only if something before it fails"]
         if node.when is not None:
-            return [f"only if {ex.show(node.when)}"]
+            return [f"only if {show(node.when)}"]
         ups = [up for up in self._walk.state.graph.upstream[node.id] if up in self._walk.open_ended]
         return [f"only if {' and '.join(ups)} {'are' if len(ups) > 1 else 'is'} not skipped"] if ups else []
 
@@ -103,7 +103,7 @@ class Reasons:
             if found and not any(text.startswith(("input", "parameter")) for text in found):
                 return list(found)
         names = node.map.names if node.map is not None else ()
-        lists = ", ".join(dict.fromkeys(ex.show(node.bindings[name]) for name in names))
+        lists = ", ".join(dict.fromkeys(show(node.bindings[name]) for name in names))
         length = self._walk.state.nodes[node.id].length
         return [f"input changed: {len(items)} of {length} items of {lists}"]
 
@@ -125,4 +125,4 @@ class Reasons:
         """Results that the node takes and that are not known yet."""
         nodes = self._walk.state.nodes
         refs = [ref for binding in node.bindings.values() for ref in ex.refs(binding)]
-        return list(dict.fromkeys(ex.show(ref) for ref in refs if not nodes[ref.node].all_succeeded))
+        return list(dict.fromkeys(show(ref) for ref in refs if not nodes[ref.node].all_succeeded))

@@ -15,6 +15,7 @@ from ropewalk.core.errors import CorruptBlobError
 from ropewalk.core.graph import Graph, Node
 from ropewalk.core.policy import Cache
 from ropewalk.core.state import CANCELLED, FAILED, READY, SKIPPED, WAITING, RunState
+from ropewalk.engine.explain.keys import show
 from ropewalk.engine.explain.memory import Memory
 from ropewalk.engine.inputs import Load
 from ropewalk.engine.prepare import Preparer
@@ -67,15 +68,18 @@ class Walk:
             _, commands = self._decider.take()
             if not commands:
                 return
+            wanted: dict[str, list[int]] = {}  # together, though items that follow others come one by one
             for command in commands:
                 if isinstance(command, Open):
                     self._open(command.node)
                 elif isinstance(command, Run):
-                    self._judge_all(command.node, self._runnable(command))
+                    wanted.setdefault(command.node, []).extend(command.items)
+            for node_id, items in wanted.items():
+                self._judge_all(node_id, self._runnable(node_id, items))
 
-    def _runnable(self, command: Run) -> Iterator[int]:
-        run = self.state.nodes[command.node]
-        return (i for i in command.items if run.state(i) is READY and self._decider.runnable(command.node, i))
+    def _runnable(self, node_id: str, items: Iterable[int]) -> Iterator[int]:
+        run = self.state.nodes[node_id]
+        return (i for i in items if run.state(i) is READY and self._decider.runnable(node_id, i))
 
     def _look_ahead(self, node_id: str, node: Node) -> None:
         """What is certain of a node that waits for something that is executed; those before it have been looked at."""
@@ -99,7 +103,12 @@ class Walk:
             return ""
         needs = [ref.node for expr in _expressions(node) for ref in ex.hard_refs(expr)] + list(node.after)
         barriers = self._decider.wiring[node.id].barriers
-        return next((need for need in needs if need in barriers and self._is_hopeless(need)), "")
+        lacking = next((need for need in needs if need in barriers and self._is_hopeless(need)), "")
+        return lacking or next((show(c) for e in _expressions(node) for c in ex.choices(e) if self._is_vain(c)), "")
+
+    def _is_vain(self, choice: ex.FirstOf) -> bool:
+        """Whether no option of a `first_of` will be there."""
+        return all(any(self._is_hopeless(ref.node) for ref in ex.refs(option)) for option in choice.options)
 
     def _is_hopeless(self, node_id: str) -> bool:
         counts = self.state.nodes[node_id].counts
@@ -157,22 +166,21 @@ class Walk:
                 self._fail(node_id, item, error)
 
     def _judge(self, node_id: str, key: str, hit: Hit | None, cache: Cache) -> Verdict:
+        action = "maybe" if node_id in self.open_ended else "run"
         if not self._reuse:
-            return Verdict("run", key, "reuse off")
+            return Verdict(action, key, "reuse off")
         if not cache.enabled:
             self._first.setdefault(key, node_id)
-            return Verdict("run", key, "cache off")
+            return Verdict(action, key, "cache off")
         obstacle = "" if hit is None else self._memory.obstacle(hit, cache)
         if hit is not None and not obstacle:
             return Verdict("reuse", key, hit=hit)
-        if node_id in self.open_ended:
-            return Verdict("maybe", key, obstacle)
         if key in self._first:
             return Verdict("maybe", key, f"`{self._first[key]}` computes the same")
         if busy := self._memory.computing.get(key):
             return Verdict("maybe", key, f"run {busy} is computing it")
         self._first[key] = node_id
-        return Verdict("run", key, obstacle)
+        return Verdict(action, key, obstacle)
 
 
 def _expressions(node: Node) -> list[ex.Expr]:

@@ -14,7 +14,7 @@ from ropewalk.core.graph import Node
 from ropewalk.core.quantity import show_duration
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.keyparts import Part, key_parts
-from ropewalk.engine.explain.keys import short
+from ropewalk.engine.explain.keys import short, show
 from ropewalk.engine.explain.parts import changes
 from ropewalk.engine.explain.recorded import Recorded
 from ropewalk.engine.owner import is_alive
@@ -254,8 +254,8 @@ def _unmet(recorded: Recorded, node_id: str, row: TaskRun) -> tuple[str, tuple[s
     recorded.fill(recorded.graph.upstream[node_id])
     reader = recorded.reader
     values = {ref: reader.value(ref) for ref in dict.fromkeys(ex.refs(when))}
-    found = [f"{ex.show(ref)} = {short(value)}" for ref, value in values.items()]
-    return f"its condition is false: {ex.show(when)}", tuple(found)
+    found = [f"{show(ref)} = {short(value)}" for ref, value in values.items()]
+    return f"its condition is false: {show(when)}", tuple(found)
 
 
 def _cancelled(recorded: Recorded, node_id: str, row: TaskRun) -> Explanation:

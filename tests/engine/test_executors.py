@@ -1,0 +1,387 @@
+"""Executors: the conformance suite on each, and what only processes can do: crash, hang, leave children behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ropewalk.artifacts.blobs import Blobs
+from ropewalk.core.artifact import Succeeded
+from ropewalk.engine.context import context
+from ropewalk.engine.executors import processes
+from ropewalk.engine.executors.base import Done, Ended, Executor, Report, Returned
+from ropewalk.engine.executors.inline import InlineExecutor
+from ropewalk.engine.executors.processes import ProcessExecutor
+from ropewalk.engine.home import Home
+from ropewalk.testing.executor_suite import FUNCTIONS, ExecutorSuite, Start, answers, job, orders, submit
+
+Functions = Mapping[str, Callable[..., Any]]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home(tmp_path / ".ropewalk")
+    made.prepare()
+    return made
+
+
+def closing(make: Callable[[Functions], Executor]) -> Iterator[Start]:
+    made: list[Executor] = []
+
+    def start(functions: Functions) -> Executor:
+        made.append(make(functions))
+        return made[-1]
+
+    yield start
+    for executor in made:
+        executor.close()
+
+
+class TestInline(ExecutorSuite):
+    @pytest.fixture
+    def start(self, home: Home) -> Iterator[Start]:
+        yield from closing(lambda functions: InlineExecutor(functions, home, Blobs(home.blobs)))
+
+
+class TestProcesses(ExecutorSuite):
+    @pytest.fixture
+    def start(self, home: Home) -> Iterator[Start]:
+        yield from closing(lambda functions: ProcessExecutor(functions, home, 2))
+
+
+@pytest.fixture
+def one(home: Home) -> Iterator[Start]:
+    """Makes an executor with one worker process."""
+    yield from closing(lambda functions: ProcessExecutor(functions, home, 1))
+
+
+def descendants() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def ends(report: Report) -> tuple[str, str]:
+    assert isinstance(report, Ended), report
+    return report.failure.kind, report.failure.message
+
+
+def leave_now(x: int) -> int:
+    os._exit(9)
+
+
+def crash(x: int) -> int:
+    return len(ctypes.string_at(0))
+
+
+def kill_self(x: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+def crash_at_5(x: int) -> int:
+    if x == 5:
+        time.sleep(0.0005)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+def hang_at_5(x: int) -> int:
+    if x == 5:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        time.sleep(600)
+    return x
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (leave_now, "the worker process exited with code 9 in the middle of the task"),
+        (crash, "the worker process was killed by SIGSEGV, from outside or by a crash in native code"),
+        (kill_self, "the worker process was killed by SIGKILL, from outside or by a crash in native code"),
+    ],
+)
+def test_a_task_that_takes_its_worker_down_loses_its_attempt_and_another_worker_takes_over(
+    one: Start, function: Callable[[int], int], message: str
+) -> None:
+    executor = one({**FUNCTIONS, "f": function})
+    bad, good = job("f", 1), job("square", 2)
+
+    assert ends(submit(executor, bad, orders(bad, 1))[0]) == ("lost", message)
+    assert isinstance(submit(executor, good, orders(good, 2))[0], Done)
+
+
+def batch(executor: Executor, name: str, count: int, **rest: Any) -> list[Report]:
+    """Give one worker many orders at once, as a scheduler does that knows they are short."""
+    of = job(name, 7, **rest)
+    for item in range(1000, 1020):
+        submit(executor, of, orders(of, item))
+    worker, most = executor.offer(name, 10_000) or ("", 0)
+    assert most >= count, "short tasks come in batches"
+    executor.submit(worker, of, orders(of, *range(count)))
+    reports: list[Report] = []
+    while len(answers(reports)) < count:
+        reports += executor.poll(1.0)
+    return reports
+
+
+def test_of_a_batch_only_the_attempt_that_was_under_way_is_lost_with_its_worker(one: Start) -> None:
+    found = answers(batch(one({"f": crash_at_5}), "f", 10))
+
+    assert [item for item, report in found.items() if isinstance(report, Ended)] == [5]
+    assert all(isinstance(found[item], Done) for item in range(5))
+    assert all(isinstance(found[item], Returned) for item in range(6, 10))
+
+
+def test_of_a_batch_only_the_attempt_that_hangs_times_out(one: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if it must be killed."""
+    monkeypatch.setattr(processes, "GRACE_S", 0.1)
+
+    found = answers(batch(one({"f": hang_at_5}), "f", 10, timeout_s=0.3))
+
+    assert {item: ends(report)[0] for item, report in found.items() if isinstance(report, Ended)} == {5: "timeout"}
+    assert all(isinstance(found[item], Done) for item in range(5))
+
+
+def test_a_node_that_took_a_worker_down_is_not_given_out_in_batches_any_more(one: Start) -> None:
+    """So a task run that crashes each time does not take its neighbours with it."""
+    executor = one({"f": crash_at_5})
+    batch(executor, "f", 10)
+
+    assert (executor.offer("f", 10_000) or ("", 0))[1] == 1
+
+
+def test_a_worker_that_is_killed_from_outside_is_noticed_at_once(
+    one: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    executor = one(FUNCTIONS)
+    of = job("hang")
+    worker, _ = executor.offer("hang", 1) or ("", 0)
+    executor.submit(worker, of, orders(of, 1))
+    executor.poll(0.2)
+    victims = [p for p in descendants() if not p.children()]
+
+    before = time.monotonic()
+    for process in victims:
+        process.kill()
+    reports = executor.poll(30)
+    took_s = time.monotonic() - before
+
+    assert ends(reports[0])[0] == "lost"
+    with capsys.disabled():
+        print(f"[the death of a worker was noticed after {took_s * 1000:.1f} ms]", end=" ")
+    assert took_s < 5
+
+
+# timeouts and what is left behind
+
+STUBBORN = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork():
+    os._exit(0)
+os.setsid()
+with open(sys.argv[1], "w") as file:
+    file.write(str(os.getpid()))
+time.sleep(600)
+"""
+
+
+def start_stubborn(path: str) -> int:
+    """Start a grandchild with a session of its own that ignores SIGTERM, ignore it too, and hang."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    subprocess.Popen([sys.executable, "-c", STUBBORN, path])
+    while True:
+        time.sleep(0.01)
+
+
+def wait_for(path: Path) -> int:
+    deadline = time.monotonic() + 30
+    while not (path.exists() and path.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return int(path.read_text())
+
+
+def test_nothing_is_left_of_a_task_that_ignores_the_polite_end(
+    one: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "GRACE_S", 0.2)
+    marker = tmp_path / "pid"
+    executor = one({"f": lambda x: start_stubborn(str(marker)), **FUNCTIONS})
+    of = job("f", timeout_s=2.0)
+    worker, _ = executor.offer("f", 1) or ("", 0)
+    executor.submit(worker, of, orders(of, 1))
+    stubborn = wait_for(marker)
+
+    reports: list[Report] = []
+    while not reports:
+        reports += executor.poll(1.0)
+
+    assert ends(reports[0])[0] == "timeout"
+    gone = psutil.wait_procs([psutil.Process(stubborn)] if psutil.pid_exists(stubborn) else [], timeout=5)[1] == []
+    assert gone
+
+
+def go_on_telling(x: int) -> int:
+    for step in range(100_000):
+        context().progress(step, 100_000)
+        time.sleep(0.02)
+    return x
+
+
+def test_telling_of_progress_does_not_put_a_timeout_off(one: Start) -> None:
+    of = job("f", timeout_s=0.5)
+
+    reports = submit(one({"f": go_on_telling}), of, orders(of, 1))
+
+    assert ends(reports[-1])[0] == "timeout"
+
+
+def test_closing_ends_everything_that_runs_and_its_children(one: Start, tmp_path: Path) -> None:
+    marker = tmp_path / "pid"
+    executor = one({"f": lambda x: start_stubborn(str(marker))})
+    of = job("f")
+    worker, _ = executor.offer("f", 1) or ("", 0)
+    executor.submit(worker, of, orders(of, 1))
+    stubborn = wait_for(marker)
+
+    executor.close()
+
+    assert not psutil.pid_exists(stubborn) or psutil.Process(stubborn).status() == psutil.STATUS_ZOMBIE
+    assert not list((tmp_path / ".ropewalk" / "logs").glob("*.spool"))
+
+
+# logs
+
+
+def log_of(one: Start, home: Home, function: Callable[[int], Any], item: int = 0) -> bytes:
+    of = job("f")
+    submit(one({"f": function}), of, orders(of, item))
+    return home.log(1, "f", item, 1).read_bytes()
+
+
+def speak_in_every_way(x: int) -> None:
+    os.write(1, b"written\n")
+    subprocess.run(["echo", "from a program"], check=True)
+    ctypes.CDLL(None).printf(b"from C\n")
+    sys.stdout.buffer.write(b"bytes \xff\xfe\n")
+    print("surrogate \udcff")
+    print("no newline", end="")
+
+
+def test_whatever_writes_is_kept_bytes_of_no_encoding_included(one: Start, home: Home) -> None:
+    log = log_of(one, home, speak_in_every_way)
+
+    for part in (
+        b"written\n",
+        b"from a program\n",
+        b"from C\n",
+        b"bytes \xff\xfe\n",
+        b"surrogate \\udcff\n",
+        b"no newline",
+    ):
+        assert part in log
+
+
+def test_ten_thousand_lines_are_kept_in_order(one: Start, home: Home) -> None:
+    log = log_of(one, home, lambda x: [print(f"line {n}") for n in range(10_000)] and None)
+
+    assert log.decode().splitlines() == [f"line {n}" for n in range(10_000)]
+
+
+def write_much(x: int) -> None:
+    line = b"x" * 999_999
+    for _ in range(60):
+        os.write(1, line + b"\n")
+    os.write(1, b"the end\n")
+
+
+@pytest.mark.parametrize("kind", ["inline", "processes"])
+def test_a_log_of_more_than_fifty_megabytes_keeps_its_beginning_and_its_end(home: Home, kind: str) -> None:
+    executor: Executor = (
+        ProcessExecutor({"f": write_much}, home, 1)
+        if kind == "processes"
+        else InlineExecutor({"f": lambda x: print("x" * 60_000_000 + "\nthe end")}, home, Blobs(home.blobs))
+    )
+    of = job("f")
+    submit(executor, of, orders(of, 0))
+    executor.close()
+
+    log = home.log(1, "f", 0, 1).read_bytes()
+
+    assert 50_000_000 <= len(log) < 50_000_100
+    assert b"bytes left out" in log
+    assert log.endswith(b"the end\n")
+
+
+def spoil_stdout(x: int) -> int:
+    if x == 0:
+        sys.stdout.close()
+    if x == 1:
+        sys.stdout = None  # type: ignore[assignment]
+    if x == 2:
+        sys.stderr = open(os.devnull, "w")
+    if x == 3:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if x == 4:
+        os.close(1)
+    print(f"said {x}") if x > 4 else None
+    sys.stderr.write(f"cried {x}\n") if x > 4 else None
+    return x
+
+
+@pytest.mark.parametrize("spoiler", range(5))
+def test_a_task_that_spoils_its_output_does_not_spoil_that_of_the_next(one: Start, home: Home, spoiler: int) -> None:
+    of = job("f")
+
+    found = answers(submit(one({"f": spoil_stdout}), of, orders(of, spoiler, 7)))
+
+    assert all(isinstance(r, Done) and isinstance(r.outcome, Succeeded) for r in found.values()), found
+    assert home.log(1, "f", 7, 1).read_text() == "said 7\ncried 7\n"
+
+
+def test_what_a_killed_attempt_had_printed_is_kept(one: Start, home: Home) -> None:
+    def speak_and_die(x: int) -> None:
+        print("last words", flush=True)
+        os._exit(1)
+
+    assert log_of(one, home, speak_and_die) == b"last words\n"
+
+
+def test_the_traceback_of_a_failure_is_in_its_log(one: Start, home: Home) -> None:
+    def fail(x: int) -> None:
+        raise ValueError("no")
+
+    assert b"ValueError: no" in log_of(one, home, fail)
+
+
+# one task does not disturb the next
+
+
+def change_surroundings(x: int) -> dict[str, Any]:
+    if x == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.environ["SPOILED"] = "1"
+        signal.alarm(1)
+        signal.signal(signal.SIGALRM, lambda *_: None)
+    return {"sigterm": signal.getsignal(signal.SIGTERM) is signal.SIG_IGN}
+
+
+def test_a_task_can_be_ended_even_if_one_before_it_ignored_the_signal(
+    one: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "GRACE_S", 0.2)
+    executor = one({"f": change_surroundings, **FUNCTIONS})
+    first, slow = job("f", 1), job("hang", 2, timeout_s=0.2)
+    submit(executor, first, orders(first, 0))
+
+    assert ends(submit(executor, slow, orders(slow, 1))[0])[0] == "timeout"
