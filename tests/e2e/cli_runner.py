@@ -121,7 +121,7 @@ def plain(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Text without what differs from run to run: durations, names of runs, moments. Spaces before a duration go, too."""
+    """Text without what differs from run to run: names of runs, moments, and durations with the spaces before them."""
     text = re.sub(r" \(saved [\d.]+s\)", "", plain(text))
     text = re.sub(r" +\d+\.\d+s\b", " 0.00s", text)
     text = re.sub(r"duration=\d+\.\d+", "duration=0.000", text)

@@ -165,7 +165,7 @@ def _write(content: bytes) -> Callable[[Path], object]:
         (Path.mkdir, "is a folder"),
         (os.mkfifo, "is not a regular file"),
         (lambda path: path.symlink_to("nowhere.py"), "does not exist"),
-        (lambda path: None, "there is no such file"),
+        (lambda _: None, "there is no such file"),
     ],
     ids=[
         "raises",
@@ -218,8 +218,11 @@ def test_looking_where_nothing_was_run_makes_nothing(command: str, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mistake_of_our_own_is_one_line_and_a_file(folder: Path) -> None:
-    done = ropewalk("run", "demo", cwd=folder, env={"ROPEWALK_FAILPOINTS": "commit.append=raise"})
+def test_a_mistake_of_our_own_is_one_line_and_a_file_without_what_was_typed_as_values(folder: Path) -> None:
+    (folder / "secret.py").write_text(FAILS.replace("def fails():", "def fails(secret: str):"))
+    done = ropewalk(
+        "run", "secret.py", "--secret", "hunter2", cwd=folder, env={"ROPEWALK_FAILPOINTS": "commit.append=raise"}
+    )
 
     check_block_lines = [line for line in done.err.splitlines() if line.startswith("error[")]
     (report,) = (folder / ".ropewalk" / "crash").glob("*.txt")
@@ -230,4 +233,5 @@ def test_a_mistake_of_our_own_is_one_line_and_a_file(folder: Path) -> None:
     assert "Traceback" not in done.err
     assert f".ropewalk/crash/{report.name}" in done.err
     assert "Traceback (most recent call last)" in report.read_text()
-    assert "command: run demo" in report.read_text()
+    assert "command: run --secret" in report.read_text()
+    assert "hunter2" not in report.read_text()

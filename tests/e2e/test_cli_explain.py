@@ -46,7 +46,7 @@ def test_why_gives_the_reason_and_the_parts_of_the_key(folder: Path) -> None:
     text = masked(ropewalk("why", "2/train", cwd=folder).out)
 
     assert text.startswith("`train` was executed in run 2: parameter changed: train.c 1.0 → 0.5\n  code     train")
-    assert "  params c=0.5 changed\n" in re.sub(r"  +", " ", text).replace("\n ", "\n  ")
+    assert re.search(r"^  params +c=0\.5 +changed$", text, re.MULTILINE)
 
 
 def test_why_follows_a_skipped_task_to_the_one_that_failed(folder: Path) -> None:

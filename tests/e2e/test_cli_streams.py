@@ -132,7 +132,7 @@ def test_json_has_no_numbers_that_json_does_not_know(tmp_path: Path) -> None:
 
     done = ropewalk("run", "demo", "--json", cwd=project(tmp_path, source))
 
-    result = json.loads(done.out, parse_constant=lambda name: pytest.fail(name))
+    result = json.loads(done.out, parse_constant=pytest.fail)
     assert [task["metrics"] for task in result["tasks"] if task["task"] == "train"] == [{"accuracy": "nan"}]
 
 
@@ -141,7 +141,7 @@ def test_quiet_says_nothing_but_errors(folder: Path) -> None:
 
     assert (good.code, good.out, good.err) == (0, "", "")
     assert bad.out == ""
-    assert bad.err.startswith("\nerror[P301]: task `load` failed")
+    assert bad.err.startswith("error[P301]: task `load` failed")
 
 
 def test_verbose_also_says_what_starts(folder: Path) -> None:

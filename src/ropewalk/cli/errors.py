@@ -57,7 +57,7 @@ def _write_report(error: BaseException, arguments: list[str], session: Session) 
     name = f"{datetime.fromtimestamp(time.time(), UTC):%Y-%m-%dT%H-%M-%S}-{os.getpid()}.txt"
     about = [
         f"ropewalk {__version__}, Python {platform.python_version()}, {platform.platform()}",
-        f"command: {' '.join(arguments)}",
+        f"command: {' '.join(_without_values(arguments))}",
         "",
         *traceback.format_exception(error),
     ]
@@ -72,6 +72,11 @@ def _write_report(error: BaseException, arguments: list[str], session: Session) 
         sys.stderr.writelines(traceback.format_exception(error))
         return ""
     return _shown(path)
+
+
+def _without_values(arguments: list[str]) -> list[str]:
+    """The command and the names of its options: what they were given may be secret."""
+    return [*arguments[:1], *(word.partition("=")[0] for word in arguments[1:] if word.startswith("--"))]
 
 
 def _shown(path: Path) -> str:

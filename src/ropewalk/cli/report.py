@@ -38,8 +38,9 @@ def report(session: Session, progress: Progress, run: Run, state: RunState, took
             session.out.write(text)
     if run.state == "failed":
         session.out.flush()
-        for error in errors_of(session, run, state):
-            session.err.write("\n" + error_block(error, session.err))
+        listed = not session.as_json and session.out.width is not None and session.verbosity >= 0
+        for index, error in enumerate(errors_of(session, run, state)):
+            session.err.write(("\n" if index or listed else "") + error_block(error, session.err))
     elif run.state == "cancelled" and (session.as_json or session.out.width is None):
         session.note(f"run {run.number} was cancelled; go on: ropewalk resume {run.number}")
 

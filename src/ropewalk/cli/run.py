@@ -47,7 +47,8 @@ def run(
     """Run a pipeline, and reuse every result that is known already.
 
     TARGET is `file.py`, `file.py:name`, `package.module:name`, or the name of a pipeline in `pipeline.py`, which is
-    also meant when nothing is given. Parameters of the pipeline are options, too: `--month 7`.
+    also meant when nothing is given. Parameters of the pipeline are options, too: `--month 7`; for one that has the
+    name of an option below, write `-p NAME=VALUE`.
     """
     from ropewalk.cli.drive import start
     from ropewalk.cli.target import forced, make_work

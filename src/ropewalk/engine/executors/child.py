@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 import os
 import pickle
 import signal
 import socket
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.core.artifact import Failed, Failure, Outcome
 from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute, raise_cancelled
+from ropewalk.engine.executors.begun import Begun
+from ropewalk.engine.executors.log import Log
 from ropewalk.engine.home import Home
 
 FLUSH_S = 0.002  # finished work is reported at least so often, and always before something longer is begun
-LOG_MAX_BYTES = 50_000_000
 
 
-def work(name: str, connection: socket.socket, functions: Mapping[str, Callable[..., Any]], home: Home) -> NoReturn:
+def name_of(place: int, number: int) -> str:
+    """The name of a worker: the number tells it from all others of this process, the place from those that live."""
+    return f"w{os.getpid()}-{place}-{number}"
+
+
+def place_of(name: str) -> int:
+    """The place in a worker's name."""
+    return int(name.split("-")[1])
+
+
+def work(
+    name: str, connection: socket.socket, functions: Mapping[str, Callable[..., Any]], home: Home, begun: Begun
+) -> NoReturn:
     """Be the worker `name` until the connection closes."""
-    worker = _Worker(name, Connection(connection.detach()), functions, home)
+    worker = _Worker(name, Connection(connection.detach()), functions, home, begun)
     try:
         worker.run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -43,7 +52,12 @@ def work(name: str, connection: socket.socket, functions: Mapping[str, Callable[
 
 class _Worker:
     def __init__(
-        self, name: str, connection: Connection, functions: Mapping[str, Callable[..., Any]], home: Home
+        self,
+        name: str,
+        connection: Connection,
+        functions: Mapping[str, Callable[..., Any]],
+        home: Home,
+        begun: Begun,
     ) -> None:
         self._connection = connection
         self._functions = functions
@@ -55,7 +69,8 @@ class _Worker:
         self._send_lock = threading.Lock()
         self._reports: list[tuple[Any, ...]] = []
         self._flushed_at = time.monotonic()
-        self._log = _Log(home, name)
+        self._log = Log(home, name)
+        self._begun, self._place = begun, place_of(name)
 
     def run(self) -> None:
         signal.signal(signal.SIGTERM, raise_cancelled)
@@ -79,6 +94,7 @@ class _Worker:
         def tell(done: float, total: float) -> None:
             self._send([("progress", job.node, order.item, done, total)])
 
+        self._begun.add(self._place)
         try:
             outcome = execute(job, order, self._functions[job.task], self._blobs, tell)
         except TaskCancelled:
@@ -86,7 +102,7 @@ class _Worker:
             self._log.keep(job, order)
             raise
         if isinstance(outcome, Failed):
-            sys.stderr.write(outcome.failure.traceback)
+            self._log.write(outcome.failure.traceback)
         self._log.keep(job, order)
         self._reports.append(("done", job.node, order.item, order.token, outcome))
 
@@ -137,71 +153,3 @@ def _unsendable(report: tuple[Any, ...]) -> tuple[Any, ...]:
     except Exception as error:  # noqa: BLE001  # whatever it is, the attempt has failed and the worker goes on
         return (*report[:-1], Failed(Failure("unstorable", f"its outcome cannot be sent: {error}", retryable=False)))
     return report
-
-
-class _Log:
-    """Everything that the present attempt prints, itself or through libraries and programs that it starts.
-
-    Descriptors 1 and 2 lead to a spool file. When an attempt has written something the spool becomes its log, else
-    the next attempt goes on with it, so silent tasks cost no file.
-    """
-
-    def __init__(self, home: Home, name: str) -> None:
-        self._home = home
-        self._spool = home.spool(name)
-        self._folders: set[Path] = set()
-        self._fd = -1
-        self._open()
-        sys.stdout = _text(1)
-        sys.stderr = _text(2)
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S"))
-        root = logging.getLogger()
-        root.handlers[:] = [handler]
-        root.setLevel(logging.INFO)
-        logging.captureWarnings(True)
-
-    def _open(self) -> None:
-        try:
-            fd = os.open(self._spool, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-        except OSError:  # a full disk must not end the worker: what is printed is lost, results are not
-            fd = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(fd, 1)
-        os.dup2(fd, 2)
-        os.close(fd)
-
-    def keep(self, job: Job, order: Order) -> None:
-        """Give the attempt what it has printed."""
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # the task may have closed or replaced it
-                stream.flush()
-        size = os.fstat(1).st_size
-        if not size:
-            return
-        path = self._home.log(job.run, job.node, order.item, order.attempt)
-        with contextlib.suppress(OSError):
-            if path.parent not in self._folders:
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._folders.add(path.parent)
-            if size > LOG_MAX_BYTES:
-                shorten(self._spool, LOG_MAX_BYTES)
-            os.rename(self._spool, path)
-        self._open()
-
-
-def _text(fd: int) -> io.TextIOWrapper:
-    return io.TextIOWrapper(
-        io.FileIO(fd, "w", closefd=False), encoding="utf-8", errors="backslashreplace", line_buffering=True
-    )
-
-
-def shorten(path: Path, most: int) -> None:
-    """Keep the first and the last half of `most` bytes of a log, and say in between how much is missing."""
-    size = path.stat().st_size
-    half = most // 2
-    with path.open("r+b") as file:
-        file.seek(size - half)
-        tail = file.read(half)
-        file.seek(half)
-        file.write(f"\n… {size - 2 * half} bytes left out …\n".encode() + tail)
-        file.truncate()

@@ -19,6 +19,7 @@ from ropewalk.artifacts.blobs import Blobs
 from ropewalk.core.artifact import Failed, Failure
 from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute
 from ropewalk.engine.executors.base import Done, Ended, Report, Returned
+from ropewalk.engine.executors.log import LOG_MAX_BYTES, shorten
 from ropewalk.engine.home import Home
 
 CHUNK_S = 0.02  # reports are handed over at least so often, so that they are committed
@@ -131,9 +132,13 @@ class _Capture(io.TextIOBase):
         self._path = path
 
     def end(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._file is None:
+            return
+        size = self._file.tell()
+        self._file.close()
+        if size > LOG_MAX_BYTES:
+            shorten(Path(self._file.name), LOG_MAX_BYTES)
+        self._file = None
 
     def writable(self) -> bool:
         return True

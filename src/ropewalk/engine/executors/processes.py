@@ -20,7 +20,8 @@ from ropewalk.core.artifact import Failure
 from ropewalk.core.errors import StoreError
 from ropewalk.engine.attempt import Job, Order
 from ropewalk.engine.executors.base import Done, Ended, Progress, Report, Returned
-from ropewalk.engine.executors.child import work
+from ropewalk.engine.executors.begun import Begun
+from ropewalk.engine.executors.child import name_of, place_of, work
 from ropewalk.engine.executors.nursery import Nursery
 from ropewalk.engine.home import Home
 
@@ -37,10 +38,14 @@ class _Worker:
     connection: Connection
     queue: deque[tuple[Job, Order]] = field(default_factory=deque)
     jobs: set[int] = field(default_factory=set)
-    since: float = 0.0  # when it took up the first order of its queue
+    ended: int = 0  # orders that it has begun and answered
     recalled: bool = False
     ending: Failure | None = None  # why its present attempt is being ended
     kill_at: float = math.inf
+
+    @property
+    def place(self) -> int:
+        return place_of(self.name)
 
 
 class ProcessExecutor:
@@ -49,11 +54,13 @@ class ProcessExecutor:
     def __init__(self, functions: Mapping[str, Callable[..., Any]], home: Home, slots: int) -> None:
         self.slots = slots
         self._home = home
-        self._nursery = Nursery(partial(work, functions=functions, home=home))
+        self._begun = Begun(2 * slots)  # one dies while another takes its place
+        self._nursery = Nursery(partial(work, functions=functions, home=home, begun=self._begun))
         self._workers: dict[str, _Worker] = {}
         self._dying: dict[str, _Worker] = {}  # their connection has closed; how they ended is not known yet
         self._started = 0
         self._mean_s: dict[str, float] = {}  # seconds of an attempt, by node, newest weighing most
+        self._suspects: set[str] = set()  # nodes that took a worker down: given out one by one
         self._reports: list[Report] = []
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._oom_kills = _oom_kills()
@@ -69,7 +76,7 @@ class ProcessExecutor:
         if best is None:
             return None
         mean = self._mean_s.get(node)
-        if mean is None or (best.queue and mean > BATCH_S / 2):
+        if mean is None or node in self._suspects or (best.queue and mean > BATCH_S / 2):
             return None if best.queue else (best.name, 1)
         share = math.ceil(remaining / (2 * len(self._workers)))
         return best.name, max(1, min(int(BATCH_S / mean), MAX_BATCH, share))
@@ -86,8 +93,6 @@ class ProcessExecutor:
         if to is None:  # it died since it was offered
             self._reports += [Returned(job.node, order.item, order.token) for order in orders]
             return
-        if not to.queue:
-            to.since = time.monotonic()
         to.queue.extend((job, order) for order in orders)
         to.recalled = False
         self._send(to, ("orders", None if job.id in to.jobs else job, list(orders)))
@@ -132,7 +137,7 @@ class ProcessExecutor:
         for index, (_, order) in enumerate(worker.queue):
             if order.token == token and order.item == item:
                 del worker.queue[index]
-                worker.since = time.monotonic() if index == 0 else worker.since
+                worker.ended += kind != "returned"
                 break
         if kind == "done":
             self._reports.append(Done(node, item, token, rest[1]))
@@ -166,16 +171,29 @@ class ProcessExecutor:
                 continue
             if not worker.connection.closed:
                 self._drain(worker)
-            for index, (job, order) in enumerate(worker.queue):
-                if index == 0:
-                    failure = worker.ending or self._cause(status)
-                    self._reports.append(Ended(job.node, order.item, order.token, failure))
-                    self._keep_log(worker, job, order)
-                else:
-                    self._reports.append(Returned(job.node, order.item, order.token))
+            self._answer_for(worker, status)
             with contextlib.suppress(OSError):
                 self._home.spool(name).unlink()
             self._spawn()
+
+    def _answer_for(self, worker: _Worker, status: int) -> None:
+        """Say of each order of a worker that has ended whether it was begun."""
+        current = self._current(worker)
+        for index, (job, order) in enumerate(worker.queue):
+            if index > current:
+                self._reports.append(Returned(job.node, order.item, order.token))
+                continue
+            failure = Failure("lost", "it had ended, but its worker died before it could report that")
+            if index == current:
+                failure = worker.ending or self._cause(status)
+                self._keep_log(worker, job, order)
+                if worker.ending is None:
+                    self._suspects.add(job.node)
+            self._reports.append(Ended(job.node, order.item, order.token, failure))
+
+    def _current(self, worker: _Worker) -> int:
+        """Which order of its queue a worker is at; those before it have ended, but were not reported. -1: at none."""
+        return self._begun.read(worker.place)[0] - worker.ended - 1
 
     def _drain(self, worker: _Worker) -> None:
         """What a worker sent before it died still counts."""
@@ -213,14 +231,21 @@ class ProcessExecutor:
             if now >= worker.kill_at:
                 worker.kill_at = math.inf
                 self._nursery.kill(worker.name, signal.SIGKILL)
-            if not worker.queue or worker.ending is not None:
+            job, since = self._present(worker)
+            if job is None or worker.ending is not None:
                 continue
-            job = worker.queue[0][0]
-            if job.timeout_s is not None and now - worker.since >= job.timeout_s:
+            if job.timeout_s is not None and now - since >= job.timeout_s:
                 self._end(worker, Failure("timeout", f"timed out after {job.timeout_s:g} s"))
-            elif idle and len(worker.queue) > 1 and not worker.recalled and now - worker.since > STEAL_AFTER_S:
+            elif idle and len(worker.queue) > 1 and not worker.recalled and now - since > STEAL_AFTER_S:
                 worker.recalled = True
                 self._send(worker, ("return",))
+
+    def _present(self, worker: _Worker) -> tuple[Job | None, float]:
+        """The job that a worker is at, and since when."""
+        current = self._current(worker)
+        if not 0 <= current < len(worker.queue):
+            return None, 0.0
+        return worker.queue[current][0], self._begun.read(worker.place)[1]
 
     def _end(self, worker: _Worker, failure: Failure) -> None:
         worker.ending = failure
@@ -231,11 +256,12 @@ class ProcessExecutor:
         nearest = math.inf
         for worker in self._workers.values():
             nearest = min(nearest, worker.kill_at)
-            if worker.queue and worker.ending is None:
-                if (timeout_s := worker.queue[0][0].timeout_s) is not None:
-                    nearest = min(nearest, worker.since + timeout_s)
+            job, since = self._present(worker)
+            if job is not None and worker.ending is None:
+                if job.timeout_s is not None:
+                    nearest = min(nearest, since + job.timeout_s)
                 if len(worker.queue) > 1 and not worker.recalled:
-                    nearest = min(nearest, worker.since + 2 * STEAL_AFTER_S)
+                    nearest = min(nearest, since + 2 * STEAL_AFTER_S)
         return nearest
 
     def kill(self, node: str, item: int, token: int) -> None:
@@ -243,9 +269,10 @@ class ProcessExecutor:
             for index, (job, order) in enumerate(worker.queue):
                 if (job.node, order.item, order.token) != (node, item, token):
                     continue
-                if index > 0:
+                current = self._current(worker)
+                if index > current:
                     self._send(worker, ("return",))
-                elif worker.ending is None:
+                elif index == current and worker.ending is None:
                     self._end(worker, Failure("cancelled", "cancelled", retryable=False))
                 return
 
@@ -271,7 +298,10 @@ class ProcessExecutor:
 
     def _spawn(self) -> None:
         self._started += 1
-        name = f"w{os.getpid()}-{self._started}"
+        used = {place_of(name) for name in (*self._workers, *self._dying)}
+        place = next(n for n in range(2 * self.slots) if n not in used)
+        self._begun.clear(place)
+        name = name_of(place, self._started)
         connection: socket.socket = self._nursery.spawn(name)
         self._workers[name] = _Worker(name, Connection(connection.detach()))
 
