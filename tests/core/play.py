@@ -11,8 +11,8 @@ from ropewalk.core.graph import Graph
 from ropewalk.core.settle import MAX_LOST, settle
 from ropewalk.core.state import READY, SUCCEEDED, IllegalMove, NodeRun, RunState
 from ropewalk.testing.graphs import random_graph
+from ropewalk.testing.watch import Broken, Watch
 from tests.core.meaning import Fate, followed, length_of, states_of
-from tests.core.watch import Broken, Watch
 
 LOST = Failure("lost", "its worker died")
 DIED = Failure("lost", "the scheduler ended")

@@ -53,6 +53,33 @@ def other():
     return load(size=5)
 """
 
+# Its second task is held up by two named pipes: it says that it is under way, and goes on when the test lets it.
+WAITS = """
+from pathlib import Path
+from ropewalk import pipeline, task
+
+@task
+def first(start: int) -> int:
+    return start
+
+@task
+def wait(x: int) -> int:
+    print("begun", flush=True)
+    Path("under-way").write_text("")
+    Path("go").read_text()
+    print("ended")
+    return x
+
+@task
+def after(x: int) -> int:
+    print("after")
+    return x
+
+@pipeline
+def waits(start: int = 1):
+    return after(wait(first(start)))
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -127,6 +154,36 @@ def masked(text: str) -> str:
     text = re.sub(r"duration=\d+\.\d+", "duration=0.000", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d\d:\d\d", "2000-01-01 00:00:00 +00:00", text)
     return re.sub(r"(run \d+)  [a-z]+-[a-z]+", r"\1  two-words", text)
+
+
+def waiting_project(folder: Path) -> Path:
+    """A project whose pipeline is WAITS."""
+    project(folder, WAITS)
+    os.mkfifo(folder / "under-way")
+    os.mkfifo(folder / "go")
+    return folder
+
+
+def begin(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a run of WAITS; returns once its second task is under way."""
+    process = subprocess.Popen(
+        [*COMMAND, "run", *arguments], cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    (folder / "under-way").read_text()
+    return process
+
+
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a process; its exit code."""
+    process.communicate(timeout=30)
+    return process.returncode
+
+
+def no_waiting(folder: Path) -> None:
+    """From now on nothing holds the second task of WAITS up."""
+    for name in ("under-way", "go"):
+        (folder / name).unlink()
+        (folder / name).touch()
 
 
 def project(folder: Path, source: str = PIPELINE) -> Path:

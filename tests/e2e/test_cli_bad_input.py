@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from ropewalk.cli.main import main
 from tests.e2e.cli_runner import PIPELINE, Done, project, ropewalk
 
 FAILS = """
@@ -32,6 +34,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert ropewalk("run", "pipeline.py:demo", cwd=made).code == 0
     assert ropewalk("run", "fails.py", cwd=made).code == 1
     return made
+
+
+@pytest.fixture
+def here(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Done]]:
+    """Runs commands in this very process, which is quick: nothing of them may stay behind."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def run(*arguments: str) -> Done:
+        code = main(list(arguments))
+        written = capsys.readouterr()
+        return Done(code, written.out, written.err)
+
+    yield run
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(folder)):
+            del sys.modules[name]
 
 
 def check_block(done: Done, code: int) -> None:
@@ -105,10 +126,10 @@ def check_block(done: Done, code: int) -> None:
         ("graph demo -- --itms=3", "did you mean `items`?"),
     ],
 )
-def test_a_wrong_command_line_ends_with_2(command: str, says: str, folder: Path) -> None:
+def test_a_wrong_command_line_ends_with_2(command: str, says: str, folder: Path, here: Callable[..., Done]) -> None:
     before = sorted(folder.rglob("*"))
 
-    done = ropewalk(*shlex.split(command), cwd=folder)
+    done = here(*shlex.split(command))
 
     check_block(done, 2)
     assert says in done.err
@@ -132,8 +153,8 @@ def test_a_wrong_command_line_ends_with_2(command: str, says: str, folder: Path)
         ("resume 99", "there is no run 99"),
     ],
 )
-def test_what_does_not_exist_ends_with_1(command: str, says: str, folder: Path) -> None:
-    done = ropewalk(*command.split(), cwd=folder)
+def test_what_does_not_exist_ends_with_1(command: str, says: str, here: Callable[..., Done]) -> None:
+    done = here(*command.split())
 
     check_block(done, 1)
     assert says in done.err

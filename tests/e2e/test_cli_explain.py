@@ -171,7 +171,7 @@ def read_back(lines: Sequence[tuple[str, str]]) -> dict[str, set[str]]:
     lanes: dict[int, str] = {}
     found: dict[str, set[str]] = {}
     joined: set[str] = set()
-    for text, label in lines:
+    for number, (text, label) in enumerate(lines):
         if label:
             at = text.index("●")
             found[label] = joined
@@ -183,7 +183,7 @@ def read_back(lines: Sequence[tuple[str, str]]) -> dict[str, set[str]]:
         inside = [i for i in horizontal if text[i] in "├┤┴┼╯╰" and i in lanes]
         joined = {lanes[i] for i in inside}
         if not horizontal:  # one lane goes straight down to the next node: the line below tells which
-            below = lines[lines.index((text, label)) + 1][0]
+            below = lines[number + 1][0]
             joined = {lanes[i] for i in straight if i in lanes and below[i] == "●"}
     return found
 

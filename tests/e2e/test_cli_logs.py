@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from ropewalk.cli.logfiles import Log, Tail
-from tests.e2e.cli_runner import COMMAND, environment, project, ropewalk
+from tests.e2e.cli_runner import COMMAND, begin, ended, environment, project, ropewalk, waiting_project
 
 TALKS = r"""
 import sys
@@ -37,30 +36,6 @@ def silent(name: str) -> str:
 def talks(most: int = 3):
     each_one(each(list(range(most))))
     return silent(greet("you"))
-"""
-
-WAITS = """
-import time
-from pathlib import Path
-from ropewalk import pipeline, task
-
-@task
-def wait() -> int:
-    print("begun", flush=True)
-    Path("under-way").touch()
-    while not Path("go").exists():
-        time.sleep(0.01)
-    print("ended")
-    return 1
-
-@task
-def after(x: int) -> int:
-    print("after")
-    return x
-
-@pipeline
-def waits():
-    return after(wait())
 """
 
 
@@ -125,10 +100,7 @@ def test_lines_can_be_chosen_by_place_and_by_text(arguments: list[str], lines: l
 
 
 def test_what_a_running_task_prints_is_readable_at_once_and_followed_to_the_end(tmp_path: Path) -> None:
-    project(tmp_path, WAITS)
-    process = subprocess.Popen([*COMMAND, "run", "-q"], cwd=tmp_path, env=environment())
-    while not (tmp_path / "under-way").exists():
-        time.sleep(0.01)
+    process = begin(waiting_project(tmp_path), "-q")
 
     so_far = ropewalk("logs", "1/wait", cwd=tmp_path).out
     follower = subprocess.Popen(
@@ -136,10 +108,10 @@ def test_what_a_running_task_prints_is_readable_at_once_and_followed_to_the_end(
     )
     assert follower.stdout is not None
     first = follower.stdout.readline()
-    (tmp_path / "go").touch()
+    (tmp_path / "go").write_text("")
     rest, _ = follower.communicate(timeout=30)
-    process.wait(timeout=30)
 
+    assert ended(process) == 0
     assert so_far == "begun\n"
     assert (first, rest) == ("wait  | begun\n", "wait  | ended\nafter | after\n")
     assert follower.returncode == 0

@@ -24,7 +24,7 @@ from ropewalk.core.state import FAILED, RunState
 from ropewalk.engine.executors.base import Progress as Told
 from ropewalk.engine.scheduler import Step
 from ropewalk.store.runs import Run
-from tests.e2e.cli_runner import masked, on_terminal, project, ropewalk
+from tests.e2e.cli_runner import masked, on_terminal, plain, project, ropewalk, waiting_project
 
 ITEMS = 10_000
 BROKEN = Failure("exception", "ValueError: odd", "builtins.ValueError", file="a.py", line=3)
@@ -302,23 +302,21 @@ def test_at_most_five_distinct_errors_are_told(tmp_path: Path) -> None:
 
 
 def test_a_finished_list_replaces_the_live_block(tmp_path: Path) -> None:
-    source = """
-import time
-from ropewalk import each, pipeline, task
+    waiting_project(tmp_path)
+    (tmp_path / "under-way").unlink()
 
-@task
-def nap(x: int) -> int:
-    time.sleep(0.15)
-    return x
+    def let_go_when_drawn(text: str) -> bool:
+        if "● wait" not in plain(text):
+            return False
+        (tmp_path / "go").write_text("")
+        return True
 
-@pipeline
-def naps():
-    return nap(each([1, 2, 3, 4]))
-"""
-    done_ = on_terminal("run", "--workers", "1", cwd=project(tmp_path, source))
+    done_ = on_terminal("run", cwd=tmp_path, when=let_go_when_drawn, send=b"")
 
-    assert "● nap" in masked(done_.out)  # it was drawn while it ran
-    assert masked(done_.out).endswith("  ✓ nap    4 items 0.00s\n✓ Succeeded in 0.00s · 4 run, 0 cached\n")
+    assert masked(done_.out).endswith(
+        "  ✓ first    1 0.00s\n  ✓ wait     1 0.00s\n  ✓ after    1 0.00s\n"
+        "✓ Succeeded in 0.00s · 3 run, 0 cached\n  compare:  ropewalk run -p start=2\n"
+    )
 
 
 def test_what_cannot_be_shown_does_not_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,34 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.cli_runner import COMMAND, PIPELINE, environment, masked, project, ropewalk
-
-WAITS = """
-import time
-from pathlib import Path
-from ropewalk import pipeline, task
-
-@task
-def first(start: int) -> int:
-    return start
-
-@task
-def wait(x: int) -> int:
-    Path("under-way").touch()
-    while not Path("go").exists():
-        time.sleep(0.01)
-    return x
-
-@pipeline
-def waits(start: int = 1):
-    return wait(first(start))
-"""
+from tests.e2e.cli_runner import PIPELINE, begin, ended, masked, no_waiting, project, ropewalk, waiting_project
 
 
 @pytest.fixture(scope="module")
@@ -43,21 +20,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ropewalk("run", "other-one", cwd=made)
     ropewalk("run", "demo", "-p", "train.c=0", cwd=made)
     return made
-
-
-def begin(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a run, and wait until its second task is under way."""
-    process = subprocess.Popen(
-        [*COMMAND, "run", *arguments], cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    while not (folder / "under-way").exists() and process.poll() is None:
-        time.sleep(0.01)
-    return process
-
-
-def ended(process: subprocess.Popen[bytes]) -> int:
-    process.communicate(timeout=30)
-    return process.returncode
 
 
 def names(folder: Path, *arguments: str) -> list[int]:
@@ -171,14 +133,14 @@ def test_resume_finds_the_pipeline_from_another_folder_of_the_project(tmp_path: 
 
 
 def test_a_running_run_is_shown_as_running_and_can_be_cancelled_from_another_shell(tmp_path: Path) -> None:
-    process = begin(project(tmp_path, WAITS))
+    process = begin(waiting_project(tmp_path))
 
     shown = masked(ropewalk("show", cwd=tmp_path).out)
     again = ropewalk("resume", "1", cwd=tmp_path)
     cancelled = ropewalk("cancel", "1", cwd=tmp_path)
 
     assert shown.startswith("waits  run 1  two-words     ● running\n")
-    assert "  ✓ first    1 0.00s\n  ● wait     running\n" in shown
+    assert "  ✓ first    1 0.00s\n  ● wait     running\n  · after\n" in shown
     assert (again.code, "is still running" in again.err) == (2, True)
     assert (cancelled.code, cancelled.out) == (0, "Run 1 is stopping.\n")
     assert ended(process) == 1
@@ -186,7 +148,7 @@ def test_a_running_run_is_shown_as_running_and_can_be_cancelled_from_another_she
 
 
 def test_sigint_cancels_a_run_that_has_no_terminal_with_130(tmp_path: Path) -> None:
-    process = begin(project(tmp_path, WAITS))
+    process = begin(waiting_project(tmp_path))
 
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
@@ -200,10 +162,10 @@ def test_sigint_cancels_a_run_that_has_no_terminal_with_130(tmp_path: Path) -> N
 
 
 def test_a_killed_run_is_shown_as_interrupted_and_resumed(tmp_path: Path) -> None:
-    process = begin(project(tmp_path, WAITS))
+    process = begin(waiting_project(tmp_path))
     os.kill(process.pid, signal.SIGKILL)
     ended(process)
-    (tmp_path / "go").touch()
+    no_waiting(tmp_path)
 
     listed, shown = (masked(ropewalk(command, cwd=tmp_path).out) for command in ("runs", "show"))
     resumed = ropewalk("resume", cwd=tmp_path)
@@ -256,7 +218,7 @@ def test_old_runs_are_forgotten_but_only_when_asked(tmp_path: Path) -> None:
 
 
 def test_doctor_has_a_fix_for_what_is_wrong(tmp_path: Path) -> None:
-    process = begin(project(tmp_path, WAITS))
+    process = begin(waiting_project(tmp_path))
     healthy = ropewalk("doctor", cwd=tmp_path)
     os.kill(process.pid, signal.SIGKILL)
     ended(process)

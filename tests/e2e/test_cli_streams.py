@@ -6,12 +6,22 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.cli_runner import COMMAND, PIPELINE, environment, masked, on_terminal, plain, project, ropewalk
+from tests.e2e.cli_runner import (
+    COMMAND,
+    PIPELINE,
+    environment,
+    masked,
+    no_waiting,
+    on_terminal,
+    plain,
+    project,
+    ropewalk,
+    waiting_project,
+)
 
 FAILS = """
 from ropewalk import pipeline, task
@@ -28,28 +38,6 @@ def use(x: int) -> int:
 @pipeline
 def fails():
     return use(load())
-"""
-
-# It waits for a file, so that a test can tell when it is under way and when it may end.
-WAITS = """
-import time
-from pathlib import Path
-from ropewalk import pipeline, task
-
-@task
-def first() -> int:
-    return 1
-
-@task
-def wait(x: int) -> int:
-    print("waiting", flush=True)
-    while not Path("go").exists():
-        time.sleep(0.01)
-    return x
-
-@pipeline
-def waits():
-    return wait(first())
 """
 
 
@@ -208,29 +196,29 @@ def test_lines_keep_to_the_width_of_the_window(folder: Path) -> None:
 
 
 def test_a_long_run_is_drawn_live_and_ctrl_c_stops_it_with_130(tmp_path: Path) -> None:
-    project(tmp_path, WAITS)
+    waiting_project(tmp_path)
 
-    done = on_terminal("run", cwd=tmp_path, when=lambda text: "1 of 2 tasks done" in text, send=b"\x03")
+    done = on_terminal("run", cwd=tmp_path, when=lambda text: "1 of 3 tasks done" in text, send=b"\x03")
 
     text = masked(done.out)
     assert done.code == 130
     assert "● wait" in text
-    assert text.endswith("  go on:    ropewalk resume 1\n")
-    assert "– Cancelled in 0.00s · 1 run, 0 cached, 1 cancelled" in text
+    assert "– Cancelled in 0.00s · 1 run, 0 cached, 2 cancelled\n  go on:    ropewalk resume 1\n" in text
     assert "\x1b[?25h" in done.out  # the cursor is back
-    (tmp_path / "go").touch()
+    no_waiting(tmp_path)
     assert ropewalk("resume", cwd=tmp_path).code == 0
 
 
-def test_ctrl_c_at_the_debugger_or_before_a_run_ends_quietly(tmp_path: Path) -> None:
-    project(tmp_path, "import time\nopen('begun', 'w').close()\ntime.sleep(30)\n")
+def test_ctrl_c_before_a_run_has_begun_ends_quietly(tmp_path: Path) -> None:
+    project(tmp_path, "open('begun', 'w').close()\nopen('go').read()\n")
+    os.mkfifo(tmp_path / "begun")
+    os.mkfifo(tmp_path / "go")
     process = subprocess.Popen(
         [*COMMAND, "run"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    while not (tmp_path / "begun").exists():
-        time.sleep(0.01)
+    (tmp_path / "begun").read_text()
 
     process.send_signal(signal.SIGINT)
 
     out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err.strip()) == (130, b"", b"")
+    assert (process.returncode, out, err) == (130, b"", b"")

@@ -35,8 +35,9 @@ class Live:
         return self.folder / ".ropewalk"
 
     @property
-    def ledger(self) -> Path:
-        return self.folder / "ledger"
+    def ledger(self) -> str:
+        """No path: that would count by the content of its file."""
+        return str(self.folder / "ledger")
 
     def client(self) -> Client:
         return Client(self.home)
@@ -88,15 +89,15 @@ class Live:
         return lines(self.ledger)
 
 
-def note(path: Path, line: object) -> None:
+def note(path: str, line: object) -> None:
     """Append a line in one write, which is whole or not there whatever is killed."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(fd, f"{line}\n".encode())
     os.close(fd)
 
 
-def lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+def lines(path: Path | str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
 def tell(number: float) -> None:

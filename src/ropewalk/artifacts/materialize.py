@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ropewalk.artifacts.blobs import Blobs, BlobWriter, Buffer
-from ropewalk.artifacts.format import Format, Inexact, shorten, type_name
+from ropewalk.artifacts.format import Format, Inexact, is_a, shorten, type_name
 from ropewalk.artifacts.formats import by_name, candidates
 from ropewalk.artifacts.pickles import PICKLE
 from ropewalk.artifacts.plain import preview_json, to_json
@@ -202,11 +202,21 @@ class _Sink:
 
     def ref(self, format: Format, value: Any) -> ArtifactRef:
         name, preview, children = type_name(type(value)), _preview(format, value), tuple(self._children)
-        if self._large is not None:
-            return ArtifactRef(self._large.digest, self._large.size_bytes, format.name, name, preview, None, children)
-        content = bytes(self._small)
-        digest = hashlib.sha256(content).hexdigest()
-        return ArtifactRef(digest, len(content), format.name, name, preview, content, children)
+        content = bytes(self._small) if self._large is None else None
+        if self._large is None:
+            digest, size = hashlib.sha256(bytes(self._small)).hexdigest(), len(self._small)
+        else:
+            digest, size = self._large.digest, self._large.size_bytes
+        return ArtifactRef(digest, size, format.name, name, preview, content, children, _length(value))
+
+
+def _length(value: Any) -> int | None:
+    """The number of items of what a pipeline can map over."""
+    if isinstance(value, (list, tuple)):
+        return len(value)
+    if is_a(value, "numpy.ndarray") and value.ndim:
+        return len(value)
+    return None
 
 
 def _preview(format: Format, value: Any) -> str:

@@ -64,7 +64,7 @@ def _importable_path(path: str) -> bool:
 
 def importable(kind: type) -> bool:
     """Whether another process can find the class by its name; one defined inside a function it cannot."""
-    return _importable_path(f"{kind.__module__}:{kind.__qualname__}")
+    return _importable_path(values.path_of(kind))
 
 
 def read_json(source: Source, type_name: str) -> Any:

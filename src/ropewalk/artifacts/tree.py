@@ -69,7 +69,7 @@ class _Skeleton:
         if _matches(value):
             parts = {name: getattr(value, name) for name in _field_names(kind) or ()}
             content = {name: self.of(v, f"{step}.{name}", depth + 1) for name, v in parts.items()}
-            return {"$": "object", "v": content, "t": f"{kind.__module__}:{kind.__qualname__}"}
+            return {"$": "object", "v": content, "t": values.path_of(kind)}
         return self._leaf(value, step)
 
     def _items(self, items: Any, step: str, depth: int) -> list[Any]:

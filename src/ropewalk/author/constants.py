@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ropewalk.core import expr as ex
-from ropewalk.core.errors import UnstorableError
+from ropewalk.core.errors import DefinitionError, UnstorableError
 from ropewalk.core.values import MAX_DEPTH, decode, encode
 
 
@@ -94,7 +94,7 @@ def literal(value: Any, path: str = "value") -> ex.Const | ex.Param:
 def _check_findable(const: ex.Const, path: str) -> None:
     try:
         decode(const.data)
-    except (ImportError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (DefinitionError, LookupError, TypeError, ValueError) as error:
         raise UnstorableError(
             f"`{path}` holds a value of a class that cannot be found again: {error}",
             facts=["a class must stand at the top level of a module, under its own name"],

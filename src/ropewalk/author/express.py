@@ -10,7 +10,7 @@ from ropewalk.author.outputs import field_names
 from ropewalk.author.refs import foreign, handle_of, is_reference
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import UnstorableError
-from ropewalk.core.values import MAX_DEPTH
+from ropewalk.core.values import MAX_DEPTH, path_of
 
 if TYPE_CHECKING:
     from ropewalk.author.trace import Trace
@@ -39,7 +39,7 @@ def express(value: Any, trace: Trace, path: str) -> ex.Expr:
         return ex.Build("dict", tuple(plain(k) for k in value), items)
     if (names := _made_from(kind)) and "<" not in kind.__qualname__:
         items = tuple(express(getattr(value, n), trace, f"{path}.{n}") for n in names)
-        return ex.Build(f"{kind.__module__}:{kind.__qualname__}", names, items)
+        return ex.Build(path_of(kind), names, items)
     raise UnstorableError(
         f"`{path}` is a `{kind.__qualname__}` with references inside",
         facts=["references may stand in lists, tuples, dicts, and dataclasses at the top level of a module"],

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 from ropewalk.author.hints import UNKNOWN, bare, resolve_hints
 from ropewalk.core.expr import Step
 from ropewalk.core.graph import OutputSpec
+from ropewalk.core.values import path_of
 
 
 class NoSuchPart(Exception):
@@ -27,7 +28,7 @@ def output_spec(hint: Any, text: str) -> OutputSpec:
     owner = get_origin(kind) or kind
     fields = field_names(owner)
     if fields and "<" not in owner.__qualname__:  # a class inside a function could not be found again
-        return OutputSpec("fields", fields, f"{owner.__module__}:{owner.__qualname__}")
+        return OutputSpec("fields", fields, path_of(owner))
     return OutputSpec(type=text)
 
 

@@ -22,6 +22,7 @@ from ropewalk.author.names import check_name
 from ropewalk.author.params import Parameter, bind_params, parameters
 from ropewalk.author.refs import Handle, Reference
 from ropewalk.author.schema import parameter_schema
+from ropewalk.author.source import forget_functions
 from ropewalk.author.trace import Trace, current, recording
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import DefinitionError, UnstorableError
@@ -154,6 +155,7 @@ def trace(pipeline: Pipeline[..., Any], params: Mapping[str, Any] | Iterable[tup
         UsageError: a parameter is wrong or missing.
         DefinitionError: the pipeline is written wrongly.
     """
+    forget_functions()
     values = pipeline.bind(params)
     record = Trace(pipeline.name)
     record.active.append(pipeline)

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ropewalk.core.errors import DefinitionError
 from ropewalk.core.graph import Graph
-from ropewalk.core.values import find
+from ropewalk.core.values import find, path_of
 
 
 def function_path(function: Callable[..., Any]) -> str:
     """The import path "module:qualname" of a function; one of a script has the name that importing it would have."""
-    module = function.__module__
-    if module == "__main__":
-        module = main_name() or module
-    return f"{module}:{function.__qualname__}"
-
-
-def main_name() -> str:
-    """The name under which the running script could be imported; empty: none."""
-    main = sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)
-    if spec is not None:
-        return str(spec.name).removesuffix(".__main__")
-    file = getattr(main, "__file__", None)
-    return Path(file).stem if file else ""
+    return path_of(function)
 
 
 def resolve(graph: Graph) -> dict[str, Callable[..., Any]]:
@@ -48,7 +32,7 @@ def _function(task: str, path: str) -> Callable[..., Any]:
             code="P202", facts=[f"its path is {path}"], help=["move it to the top level of its module"],
         )  # fmt: skip
     try:
-        found = _find(module, name)
+        found = find(path)
     except Exception as error:  # importing runs the author's code, which may raise anything
         raise DefinitionError(
             f"task `{task}` cannot be imported from `{path}`: {error}",
@@ -58,13 +42,3 @@ def _function(task: str, path: str) -> Callable[..., Any]:
         ) from error
     plain: Callable[..., Any] = getattr(found, "fn", found)  # `name` is a Task unless the function was wrapped by hand
     return plain
-
-
-def _find(module: str, name: str) -> Any:
-    main = sys.modules.get("__main__")
-    if module == main_name() and module not in sys.modules and isinstance(main, ModuleType):
-        found: Any = main
-        for part in name.split("."):
-            found = getattr(found, part)
-        return found
-    return find(f"{module}:{name}")

@@ -23,7 +23,7 @@ from ropewalk.author.sourcefile import forget_sources
 from ropewalk.author.values import module_of, task_function, wrapped_function
 from ropewalk.core.code import CodeFingerprint, CodePart
 
-__all__ = ["FirstParty", "clear_cache", "describe_change", "fingerprint"]
+__all__ = ["FirstParty", "clear_cache", "describe_change", "fingerprint", "forget_functions"]
 
 _KNOWN: WeakKeyDictionary[FunctionType, tuple[FirstParty | None, CodeFingerprint]] = WeakKeyDictionary()
 
@@ -53,6 +53,11 @@ def fingerprint(function: Callable[..., Any], *, first_party: FirstParty | None 
     if isinstance(task, FunctionType):
         _KNOWN[task] = (first_party, result)
     return result
+
+
+def forget_functions() -> None:
+    """Take every fingerprint anew: in a notebook, what a function reaches may be another thing by now."""
+    _KNOWN.clear()
 
 
 def clear_cache() -> None:

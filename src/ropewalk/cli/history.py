@@ -49,7 +49,7 @@ def metrics_of(client: Client, run: int, node: str) -> Mapping[str, float]:
 
 def changes(client: Client, run: Run, graph: Graph, before: Run | None) -> str:
     """How the parameters differ from those of the run before: "changed: train.c 1.0 → 0.1"."""
-    if before is None or (before.graph == run.graph and before.params == run.params):
+    if before is None or (before.graph == run.graph and before.encoded == run.encoded):
         return ""
     if len(graph.nodes) > _LARGE:
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -116,17 +117,19 @@ def lay_out(lines: Sequence[Line], terminal: Terminal, *, name_cells: int = 0) -
     """
     names = max([name_cells, *(cells(line.name) for line in lines)])
     details = max([DETAIL_CELLS, *(cells(line.detail) + 3 for line in lines if line.took)])
+    rest = sys.maxsize  # room for what follows the name
     if terminal.width is not None:
         took = max((cells(line.took) for line in lines), default=0)
         names = min(names, max(8, terminal.width // 3))
-        details = max(8, min(details, terminal.width - names - took - 9))
-    return [_laid_out(line, names, details, terminal) for line in lines]
+        rest = max(8, terminal.width - names - len("  ✓     "))
+        details = max(8, min(details, rest - took))
+    return [_laid_out(line, names, (details, rest), terminal) for line in lines]
 
 
-def _laid_out(line: Line, names: int, details: int, terminal: Terminal) -> str:
+def _laid_out(line: Line, names: int, room: tuple[int, int], terminal: Terminal) -> str:
+    """One line; the detail has the first of `room` before a duration, and the second where there is none."""
     mark, style = MARKS[line.state]
-    room = details if line.took or terminal.width is None else details + 7
-    detail = fit(line.detail, room - 1) if terminal.width is not None else line.detail
+    detail = fit(line.detail, room[0] - 1 if line.took else room[1])
     painted = terminal.paint(detail, style) if line.state in ("cached", "kept", "failed", "skipped") else detail
-    text = f"  {terminal.paint(mark, style)} {pad(fit(line.name, names), names)}    {pad(painted, details)}{line.took}"
+    text = f"  {terminal.paint(mark, style)} {pad(fit(line.name, names), names)}    {pad(painted, room[0])}{line.took}"
     return text.rstrip()

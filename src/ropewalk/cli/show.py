@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +18,6 @@ from ropewalk.cli.runs import paint_state, shown_state, totals
 from ropewalk.cli.session import Session
 from ropewalk.cli.taskruns import attempts_json, show_items, show_task_run
 from ropewalk.core.quantity import show_duration
-from ropewalk.core.values import encode
 from ropewalk.engine.client import Client
 from ropewalk.store import tasks
 from ropewalk.store.runs import Run
@@ -65,7 +65,7 @@ def _head(session: Session, run: Run) -> Iterator[str]:
     if run.finished_at:
         when += f", took {show_took(run.finished_at - run.created_at)}"
     yield f"  {when}"
-    given = {**{name: encode(value) for name, value in run.params.items()}, **run.overrides}
+    given = {**{name: _shown(data) for name, data in run.encoded.items()}, **run.overrides}
     about = [f"{name}={value}" for name, value in given.items()] + ([f"seed {run.seed}"] if run.seed else [])
     if about:
         yield f"  {', '.join(about)}"
@@ -73,6 +73,12 @@ def _head(session: Session, run: Run) -> Iterator[str]:
     code = [run.target, f"commit {commit}{' with changes' if run.provenance.get('dirty') else ''}" if commit else ""]
     if any(code):
         yield f"  {' · '.join(part for part in code if part)}"
+
+
+def _shown(data: Any) -> str:
+    """A parameter as it would be typed."""
+    value = data["v"] if isinstance(data, dict) and "$" in data else data
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _foot(client: Client, run: Run) -> Iterator[str]:

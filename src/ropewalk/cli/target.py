@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -70,6 +71,8 @@ def work_of_run(run: Run) -> Work:
     folder = Path(run.provenance.get("folder", ""))
     if not Path(file).exists() and (folder / file).exists():
         file = str(folder / file)
+    elif not file.endswith(".py") and str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))  # a module, which was found from there
     pipeline = find_pipeline(f"{file}{colon}{name}")
     traced = trace(pipeline, pipeline.bind(run.params))
     graph = override(traced.graph, run.overrides, traced.functions)

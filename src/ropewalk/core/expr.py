@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ropewalk.core.values import decode, encode, find
+from ropewalk.core.values import show as show_value
 
 Step: TypeAlias = tuple[str, Any]  # ("attr", name) or ("item", key)
 
@@ -165,7 +166,7 @@ def _parts(expr: Expr) -> tuple[Expr, ...]:
 def show(expr: Expr) -> str:
     """The expression as a person would write it."""
     if isinstance(expr, Const):
-        return repr(decode(expr.data))
+        return show_value(expr.data)
     if isinstance(expr, Param):
         return expr.name
     if isinstance(expr, Ref):

@@ -12,6 +12,7 @@ import enum
 import hashlib
 import importlib
 import json
+import sys
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -19,7 +20,7 @@ from pathlib import Path, PurePath
 from typing import Any
 from uuid import UUID
 
-from ropewalk.core.errors import UnstorableError
+from ropewalk.core.errors import DefinitionError, UnstorableError
 
 _PLAIN = frozenset({type(None), bool, int, float, str})
 _dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -99,7 +100,7 @@ def _encode_object(value: Any, path: str, depth: int) -> Any:
 def _tag(name: str, data: Any, kind: type | None = None) -> dict[str, Any]:
     tagged = {"$": name, "v": data}
     if kind is not None:
-        tagged["t"] = f"{kind.__module__}:{kind.__qualname__}"
+        tagged["t"] = path_of(kind)
     return tagged
 
 
@@ -116,17 +117,73 @@ def decode(data: Any) -> Any:
     return _DECODERS[tag](data)
 
 
+def path_of(thing: Any) -> str:
+    """Where a class or function can be found, "module:qualname"; of a running script by the name of its file."""
+    module = str(thing.__module__)
+    return f"{main_name() or module if module == '__main__' else module}:{thing.__qualname__}"
+
+
+def main_name() -> str:
+    """The name under which the running script could be imported; empty: none."""
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name).removesuffix(".__main__")
+    file = str(getattr(main, "__file__", None) or "")
+    return Path(file).stem if file.endswith(".py") else ""
+
+
 def find(path: str) -> Any:
-    """The object at "module:qualname"."""
+    """The object at "module:qualname"; what the running script defines is not imported a second time.
+
+    Raises:
+        ImportError, AttributeError: there is none.
+    """
     module, _, name = path.partition(":")
-    target: Any = importlib.import_module(module)
+    is_main = module == main_name() and module not in sys.modules
+    target: Any = sys.modules["__main__"] if is_main else importlib.import_module(module)
     for part in name.split("."):
         target = getattr(target, part)
     return target
 
 
+def _class(path: str) -> Any:
+    try:
+        return find(path)
+    except (ImportError, AttributeError) as error:
+        module = path.partition(":")[0]
+        raise DefinitionError(
+            f"a value of the class `{path}` cannot be read here: {error}",
+            code="P320",
+            facts=["a value is kept with the name of its class, which must be found where it is read"],
+            help=[f"put `{module}.py` where Python finds it, or run the pipeline from its own folder"],
+        ) from error
+
+
+def show(data: Any) -> str:
+    """A value in its encoding as a person would write it; no class is imported for that."""
+    if isinstance(data, list):
+        return f"[{', '.join(map(show, data))}]"
+    if not isinstance(data, dict):
+        return repr(data)
+    tag, content = data.get("$"), data.get("v")
+    if tag is None:
+        return "{" + ", ".join(f"{key!r}: {show(value)}" for key, value in data.items()) + "}"
+    if tag == "enum":
+        return f"{data['t'].rpartition(':')[2]}.{content}"
+    if tag == "object" and isinstance(content, dict):
+        return f"{data['t'].rpartition(':')[2]}({', '.join(f'{k}={show(v)}' for k, v in content.items())})"
+    if tag == "tuple" and isinstance(content, list):
+        return f"({', '.join(map(show, content))}{',' if len(content) == 1 else ''})"
+    if tag == "dict" and isinstance(content, list):
+        return "{" + ", ".join(f"{show(key)}: {show(value)}" for key, value in content) + "}"
+    if tag in ("set", "frozenset") and isinstance(content, list):
+        return f"{{{', '.join(map(show, content))}}}" if content else f"{tag}()"
+    return repr(decode(data))
+
+
 def _decode_object(data: dict[str, Any]) -> Any:
-    kind: type = find(data["t"])
+    kind: type = _class(data["t"])
     fields = {k: decode(v) for k, v in data["v"].items()}
     if not dataclasses.is_dataclass(kind):
         return kind(**fields)
@@ -180,7 +237,7 @@ _DECODERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "frozenset": lambda d: frozenset(decode(v) for v in d["v"]),
     "dict": lambda d: {decode(k): decode(v) for k, v in d["v"]},
     "path": lambda d: Path(d["v"]),
-    "enum": lambda d: find(d["t"])[d["v"]],
+    "enum": lambda d: _class(d["t"])[d["v"]],
     "object": _decode_object,
 }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 import random
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from types import FrameType
 from typing import Any
 
 from ropewalk.artifacts.blobs import Blobs
@@ -65,7 +65,7 @@ def execute(
     Raises:
         TaskCancelled: the attempt was told to end.
     """
-    meter = Meter()
+    meter, process = Meter(), os.getpid()
     seed = seed_of(order.key)
     home = str(blobs.root.parent)
     context = Context(job.run, job.node, order.item, order.attempt, seed, order.key, home, report=report)
@@ -86,6 +86,8 @@ def execute(
     except BaseException as error:  # noqa: BLE001  # sys.exit() and KeyboardInterrupt of a task are its failures too
         return Failed(describe(error), meter.read())
     finally:
+        if os.getpid() != process:
+            os._exit(0)  # a process that the task forked has come back: only the task's own process answers for it
         enter(None)
 
 
@@ -167,11 +169,6 @@ def split_result(spec: OutputSpec, result: Any) -> dict[str, Any]:
         expected = spec.type.rpartition(":")[2]
         raise TypeError(f"the task is declared to return a {expected}, but returned a {type(result).__name__}")
     return {name: getattr(result, name) for name in spec.names}
-
-
-def raise_cancelled(_signal: int, _frame: FrameType | None) -> None:
-    """Signal handler of a worker: end the attempt that is under way."""
-    raise TaskCancelled
 
 
 def functions_of(tasks: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:

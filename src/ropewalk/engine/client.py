@@ -71,10 +71,12 @@ class Client:
 
     Args:
         home: the project's state folder; None: found upward from the current folder.
+        clock: gives seconds since the epoch.
     """
 
-    def __init__(self, home: Path | str | None = None) -> None:
+    def __init__(self, home: Path | str | None = None, clock: Callable[[], float] = time.time) -> None:
         self.home: Home = find_home() if home is None else Home(Path(home).absolute())
+        self._clock = clock
         self._db: Database | None = None
 
     @property
@@ -122,7 +124,7 @@ class Client:
                 work.graph, dict(work.params), dict(work.overrides), work.target, options.seed, this_process(),
                 collect(Path.cwd(), self.blobs),
             )  # fmt: skip
-            run = runs.create(self.db, new, time.time())
+            run = runs.create(self.db, new, self._clock())
             outer = executor if around is None else around(executor)
             return self._drive(run, RunState(work.graph), outer, options, listener, [])
 
@@ -229,7 +231,7 @@ class Client:
         blobs = self.blobs
         reuse = Reuse(self.db, blobs, enabled=options.reuse)
         preparer = Preparer(run.number, state, params, options.seed, lambda ref: load(ref, blobs))
-        return Scheduler(self.db, run, state, executor, preparer, reuse, listener)
+        return Scheduler(self.db, run, state, executor, preparer, reuse, listener, self._clock)
 
     @contextlib.contextmanager
     def _executor(self, work: Work, options: Options) -> Iterator[Executor]:

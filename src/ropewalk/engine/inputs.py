@@ -92,12 +92,14 @@ class Resolver:
         Raises:
             Unavailable: a reference has no value.
         """
-        try:
+        if not lenient:
             return self._source(expr)
+        if isinstance(expr, ex.Build):
+            return Computed(expr, tuple(self.source(item, lenient=True) for item in expr.items))
+        try:
+            return self._some(expr) if isinstance(expr, ex.Ref) else self._source(expr)
         except Unavailable:
-            if lenient:
-                return NOTHING
-            raise
+            return NOTHING
 
     def _source(self, expr: Expr) -> Source:
         if isinstance(expr, ex.Const):
@@ -110,6 +112,14 @@ class Resolver:
             return self._first(expr)
         parts = expr.args if isinstance(expr, ex.Op) else expr.items
         return Computed(expr, tuple(self._source(part) for part in parts))
+
+    def _some(self, ref: ex.Ref) -> Source:
+        """Of a mapped node what there is, with None for items that have no result."""
+        run = self.state.nodes[ref.node]
+        if run.node.map is None or not run.opened or run.whole or (ref.path and ref.path[0][0] == "item"):
+            return self._ref(ref)
+        spec = self.state.graph.spec(ref.node).outputs
+        return Many(tuple(NOTHING if outputs is None else _part(outputs, spec, ref.path) for outputs in run.outputs))
 
     def _first(self, expr: ex.FirstOf) -> Source:
         for option in expr.options:

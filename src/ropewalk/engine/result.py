@@ -9,10 +9,10 @@ from typing import Any
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.artifacts.materialize import load
 from ropewalk.core import expr as ex
-from ropewalk.core.artifact import ArtifactRef
+from ropewalk.core.artifact import ArtifactRef, Failure
 from ropewalk.core.errors import ExecutionError, NotFoundError, did_you_mean
 from ropewalk.core.quantity import show_duration
-from ropewalk.core.state import SUCCEEDED, RunState
+from ropewalk.core.state import FAILED, SUCCEEDED, RunState
 from ropewalk.engine.inputs import Resolver
 from ropewalk.store.runs import Run
 
@@ -61,14 +61,30 @@ class RunResult:
         return found
 
     @property
+    def failures(self) -> dict[str, Failure]:
+        """Why task runs failed, by node, or "node[item]" where it is mapped."""
+        return {
+            f"{node_id}[{item}]" if run.node.map else node_id: run.failures[item]
+            for node_id, run in self._state.nodes.items()
+            for item in run.items(FAILED)
+        }
+
+    @property
     def output(self) -> Any:
-        """What the pipeline returned; None when it returns nothing.
+        """What the pipeline returned; None when it returns nothing, or the result of a task that was skipped.
 
         Raises:
             ExecutionError: it was not computed, because the run did not succeed.
         """
         expr = self._state.graph.output
-        return None if expr is None else self._value(expr, "its output")
+        if expr is None:
+            return None
+        try:
+            return self._value(expr, "its output")
+        except ExecutionError:
+            if self.state == "succeeded":
+                return None
+            raise
 
     def __getitem__(self, node: str) -> Any:
         if node not in self._state.nodes:
@@ -98,7 +114,9 @@ class RunResult:
         return show_duration(end - self.run.created_at)
 
     def __repr__(self) -> str:
-        return f"<run {self.number} {self.name} of {self.run.pipeline}: {self.state} in {self._took()}>"
+        text = f"<run {self.number} {self.name} of {self.run.pipeline}: {self.state} in {self._took()}"
+        first = next(iter(self.failures.items()), None)
+        return text + (f"; {first[0]}: {first[1].message}>" if first else ">")
 
     def _repr_html_(self) -> str:
         cell = "<td style='text-align:left'>{}</td>"
@@ -112,6 +130,9 @@ class RunResult:
         return f"<div><b>{html.escape(title)}</b><table>{head}{rows}</table></div>"
 
     def _preview(self, node_id: str) -> str:
+        failed = [f.message for name, f in self.failures.items() if name.split("[")[0] == node_id]
+        if failed:
+            return failed[0]
         outputs = [o for o in self._state.nodes[node_id].outputs if o]
         if len(outputs) != 1:
             return ""

@@ -155,7 +155,11 @@ class Scheduler:
         if len(self._startable) >= CHUNK:
             return False
         orders: dict[str, list[tuple[str, Order]]] = {}
-        for node_id, item in self._queue.take(CHUNK, now, self._is_due):
+
+        def is_due(node_id: str, item: int) -> bool:  # and not in the queue for a second time
+            return (node_id, item) not in self._startable and self._is_due(node_id, item)
+
+        for node_id, item in self._queue.take(CHUNK, now, is_due):
             try:
                 prepared = self._preparer.prepare(node_id)
                 sources = self._preparer.sources(prepared, item)
@@ -190,8 +194,6 @@ class Scheduler:
                 else:
                     self._reuse.begin(key)
                     self._startable.add(node_id, order)
-
-    # one commit
 
     def _commit(self) -> list[_Claim]:
         """Write what happened and grant leases for what comes next, in one transaction."""
@@ -286,7 +288,7 @@ class Scheduler:
     def _fail(self, node_id: str, item: int, token: int, failure: Failure, usage: Usage) -> None:
         if failure.kind == "cancelled" or (self._state.cancel_requested and failure.kind == "lost"):
             if not self._state.cancel_requested:
-                self._decider.feed(ev.CancelRequested("interrupt"))
+                self._decider.feed(ev.CancelRequested("Ctrl-C"))
             self._decider.feed(ev.Cancelled(node_id, (item,)))
             return
         if failure.lost_digest and self._makes_again(failure.lost_digest, node_id, item):

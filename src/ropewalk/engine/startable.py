@@ -14,12 +14,17 @@ class Startable:
 
     def __init__(self) -> None:
         self._orders: dict[str, deque[Order]] = {}
+        self._items: set[tuple[str, int]] = set()
 
     def __len__(self) -> int:
         return sum(map(len, self._orders.values()))
 
     def add(self, node: str, order: Order) -> None:
         self._orders.setdefault(node, deque()).append(order)
+        self._items.add((node, order.item))
+
+    def __contains__(self, place: tuple[str, int]) -> bool:
+        return place in self._items
 
     def waiting(self) -> Iterator[tuple[str, str]]:
         """Node and cache key of each order."""
@@ -41,6 +46,7 @@ class Startable:
                 due: list[Order] = []
                 while orders and len(due) < most:
                     order = orders.popleft()
+                    self._items.remove((node, order.item))
                     if is_due(node, order):
                         due.append(order)
                 if due:
@@ -51,11 +57,14 @@ class Startable:
 
     def withdraw(self, node: str) -> list[Order]:
         """Take all orders of a node out."""
-        return list(self._orders.pop(node, ()))
+        orders = list(self._orders.pop(node, ()))
+        self._items.difference_update((node, order.item) for order in orders)
+        return orders
 
     def withdraw_keys(self, keys: Collection[str]) -> list[tuple[str, Order]]:
         """Take the orders with these keys out."""
         found = [(node, order) for node, orders in self._orders.items() for order in orders if order.key in keys]
         for node, order in found:
             self._orders[node].remove(order)
+            self._items.remove((node, order.item))
         return found

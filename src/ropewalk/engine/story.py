@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import linecache
 import os
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ropewalk.author.packages import in_own_tree
 from ropewalk.core.artifact import Failure
 from ropewalk.core.errors import RopewalkError, UnstorableError, render
 
@@ -73,7 +73,7 @@ def _user_frames(start: TracebackType | None) -> list[traceback.FrameSummary]:
 
 def _own_code(frames: list[traceback.FrameSummary]) -> traceback.FrameSummary:
     """The innermost frame of the user's own code; failing that the innermost of all."""
-    own = [f for f in frames if "site-packages" not in f.filename and not f.filename.startswith(("<", sys.prefix))]
+    own = [f for f in frames if in_own_tree("", f.filename) and not f.filename.startswith("<frozen")]
     return own[-1] if own else frames[-1]
 
 

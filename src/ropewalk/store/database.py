@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -113,12 +114,27 @@ def open_database(path: Path) -> Database:
         connection.execute("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL").fetchall()
         version = int(connection.pragma("user_version"))
         _check_ours(path, connection, version)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_write_ahead_log(connection)
         if version < SCHEMA_VERSION:
             _migrate(connection)
     except apsw.Error as error:
         raise _store_error(path, error) from error
     return Database(path, connection)
+
+
+def _use_write_ahead_log(connection: apsw.Connection) -> None:
+    """Of those that make the switch at the same moment in a new store, SQLite refuses all but one without waiting."""
+    import apsw
+
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except apsw.BusyError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.005)
 
 
 def _check_ours(path: Path, connection: apsw.Connection, version: int) -> None:

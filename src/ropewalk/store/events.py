@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ropewalk.core import events as ev
@@ -111,9 +111,9 @@ def _write(db: Database, run: int, rows: _Rows) -> None:
         db.query("lease_drop_node", run=run, node=node, left=_text(left))
 
 
-def _project(run: int, batch: Iterable[ev.Event], state: RunState, at: float, keys: dict[int, list[str]]) -> _Rows:
+def _project(run: int, batch: Sequence[ev.Event], state: RunState, at: float, keys: dict[int, list[str]]) -> _Rows:
     rows = _Rows()
-    for event in batch:
+    for index, event in enumerate(batch):
         if isinstance(event, ev.Succeeded):
             _succeeded(rows, run, event, state.nodes[event.node], at)
         elif isinstance(event, ev.Reused):
@@ -122,7 +122,10 @@ def _project(run: int, batch: Iterable[ev.Event], state: RunState, at: float, ke
             lease = (run, event.token, event.node, _text(event.items), _text(keys[event.token]), event.worker, at)
             rows.leases[event.token] = lease
         elif isinstance(event, ev.AttemptFailed):
-            _failed(rows, run, event, state.nodes[event.node], at)
+            later = sum(
+                isinstance(e, ev.Started) and e.node == event.node and event.item in e.items for e in batch[index:]
+            )
+            _failed(rows, run, event, state.nodes[event.node], at, later)
         elif isinstance(event, ev.Opened):
             rows.nodes[event.node] = event.length
         elif isinstance(event, (ev.Skipped, ev.Cancelled)):
@@ -133,6 +136,11 @@ def _project(run: int, batch: Iterable[ev.Event], state: RunState, at: float, ke
         elif isinstance(event, ev.Reopened):
             rows.reset = event.reset
     return rows
+
+
+def _starts(batch: Iterable[ev.Event], node: str, item: int) -> int:
+    """How many attempts of a task run were begun in a batch."""
+    return sum(isinstance(e, ev.Started) and e.node == node and item in e.items for e in batch)
 
 
 def _release(rows: _Rows, run: NodeRun, token: int) -> None:
@@ -169,13 +177,14 @@ def _reused(rows: _Rows, run: int, e: ev.Reused, node: NodeRun, at: float) -> No
     _refer(rows, run, e)
 
 
-def _failed(rows: _Rows, run: int, e: ev.AttemptFailed, node: NodeRun, at: float) -> None:
+def _failed(rows: _Rows, run: int, e: ev.AttemptFailed, node: NodeRun, at: float, later: int) -> None:
+    """Args: later: how many attempts of the task run were begun after this one, in the same batch."""
     _release(rows, node, e.token)
     if e.failure.kind == RETURNED:
         return  # nothing has happened to it
     if node.whole:
         rows.nodes[e.node] = node.length
-    failure, attempt = _text(e.failure.to_json()), node.attempts.get(e.item, 0)
+    failure, attempt = _text(e.failure.to_json()), node.attempts.get(e.item, 0) - later
     rows.attempts.append((run, e.node, e.item, attempt, at, failure, e.usage.wall_s))
     rows.task_runs[e.node, e.item] = (
         run, e.node, e.item, "ready" if e.retry_at is not None else "failed", attempt, None, None, None,

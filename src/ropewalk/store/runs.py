@@ -26,7 +26,7 @@ class Run:
     target: str  # what was asked to run, "file.py:name"; empty for one started from Python
     graph: str  # digest
     first_graph: str  # digest of the graph that it began with
-    params: dict[str, Any]
+    encoded: dict[str, Any]  # parameters in the encoding of core.values
     overrides: dict[str, str]  # "task.parameter" to text
     seed: int
     state: str
@@ -39,6 +39,11 @@ class Run:
     provenance: dict[str, Any]
 
     @property
+    def params(self) -> dict[str, Any]:
+        """The parameters; where they are of classes of the user's, these are imported."""
+        return {name: decode(data) for name, data in self.encoded.items()}
+
+    @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
 
@@ -46,7 +51,7 @@ class Run:
         """What a listing shows."""
         return {
             "run": self.number, "name": self.name, "pipeline": self.pipeline, "state": self.state,
-            "created_at": self.created_at, "finished_at": self.finished_at, "params": encode(self.params),
+            "created_at": self.created_at, "finished_at": self.finished_at, "params": self.encoded,
             "overrides": self.overrides, "seed": self.seed, "graph": self.graph, "target": self.target,
             "provenance": self.provenance,
         }  # fmt: skip
@@ -187,10 +192,9 @@ def delete(db: Database, number: int) -> None:
 def _run(row: Row) -> Run:
     number, name, pipeline, target, graph, first, params, overrides, seed, state, created_at, finished_at = row[:12]
     seq, epoch, owner, cancel_requested, provenance = row[12:]
-    values = {k: decode(v) for k, v in json.loads(params).items()}
     return Run(
-        number, name, pipeline, target, graph, first, values, json.loads(overrides), seed, state, created_at,
-        finished_at, seq, epoch, json.loads(owner or "{}"), cancel_requested, json.loads(provenance),
+        number, name, pipeline, target, graph, first, json.loads(params), json.loads(overrides), seed, state,
+        created_at, finished_at, seq, epoch, json.loads(owner or "{}"), cancel_requested, json.loads(provenance),
     )  # fmt: skip
 
 

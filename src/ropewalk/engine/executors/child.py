@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import pickle
 import signal
@@ -10,18 +11,20 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Any, NoReturn
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.core.artifact import Failed, Failure, Outcome
-from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute, raise_cancelled
+from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute
 from ropewalk.engine.executors.begun import Begun
 from ropewalk.engine.executors.log import Log
 from ropewalk.engine.home import Home
 
-FLUSH_S = 0.002  # finished work is reported at least so often, and always before something longer is begun
+FLUSH_S = 0.002  # finished work is reported at least so often, as long as orders are short
+LATEST_S = 0.02  # and should the next order take longer, so soon
 
 
 def name_of(place: int, number: int) -> str:
@@ -66,15 +69,17 @@ class _Worker:
         self._orders: deque[Order] = deque()
         self._wake = threading.Event()
         self._closed = False
-        self._send_lock = threading.Lock()
-        self._reports: list[tuple[Any, ...]] = []
+        self._lock = threading.Lock()  # of the connection
+        self._holding = False  # the main thread has it
+        self._ending = False  # this process was asked to end meanwhile
+        self._reports: deque[tuple[Any, ...]] = deque()
         self._flushed_at = time.monotonic()
         self._log = Log(home, name)
         self._begun, self._place = begun, place_of(name)
 
     def run(self) -> None:
-        signal.signal(signal.SIGTERM, raise_cancelled)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        faulthandler.enable(2)  # a crash in native code leaves a Python traceback in the log
         threading.Thread(target=self._receive, name="receive", daemon=True).start()
         while not self._closed:
             try:
@@ -92,8 +97,11 @@ class _Worker:
         job = self._jobs[order.job]
 
         def tell(done: float, total: float) -> None:
-            self._send([("progress", job.node, order.item, done, total)])
+            with self._uninterrupted():
+                self._send([("progress", job.node, order.item, done, total)])
 
+        if signal.getsignal(signal.SIGTERM) != self._end:  # at the start, and when the task before has changed it
+            signal.signal(signal.SIGTERM, self._end)
         self._begun.add(self._place)
         try:
             outcome = execute(job, order, self._functions[job.task], self._blobs, tell)
@@ -106,25 +114,48 @@ class _Worker:
         self._log.keep(job, order)
         self._reports.append(("done", job.node, order.item, order.token, outcome))
 
+    def _end(self, _signal: int, _frame: FrameType | None) -> None:
+        """Signal handler: end the attempt that is under way, and this process."""
+        if not self._holding:
+            raise TaskCancelled
+        self._ending = True
+
+    @contextlib.contextmanager
+    def _uninterrupted(self) -> Iterator[None]:
+        """Hold the connection; a signal that comes meanwhile takes effect afterwards."""
+        main = threading.current_thread() is threading.main_thread()
+        self._holding |= main
+        try:
+            with self._lock:
+                yield
+        finally:
+            self._holding &= not main
+        if main and self._ending:
+            raise TaskCancelled
+
     def flush(self) -> None:
         """Report what is finished."""
         self._flushed_at = time.monotonic()
-        if self._reports:
-            reports, self._reports = self._reports, []
+        if not self._reports:
+            return
+        with self._uninterrupted():
+            reports = [self._reports.popleft() for _ in range(len(self._reports))]
             try:
                 self._send(reports)
             except (pickle.PicklingError, TypeError, AttributeError):  # a task put something odd into its metrics
                 self._send([_unsendable(report) for report in reports])
 
     def _send(self, reports: list[tuple[Any, ...]]) -> None:
-        data = pickle.dumps(reports, protocol=pickle.HIGHEST_PROTOCOL)
-        with self._send_lock:
-            self._connection.send_bytes(data)
+        self._connection.send_bytes(pickle.dumps(reports, protocol=pickle.HIGHEST_PROTOCOL))
 
     def _receive(self) -> None:
         """Take messages in while a task runs: more orders, or the wish to have orders back."""
         try:
             while True:
+                busy = self._orders or self._reports
+                if not self._connection.poll(LATEST_S if busy else None):
+                    self.flush()
+                    continue
                 kind, *rest = pickle.loads(self._connection.recv_bytes())  # noqa: S301  # from our own parent
                 if kind == "orders":
                     job, orders = rest
@@ -143,7 +174,8 @@ class _Worker:
             while True:
                 order = self._orders.pop()
                 returned.append(("returned", self._jobs[order.job].node, order.item, order.token))
-        self._send(returned)
+        with self._uninterrupted():
+            self._send(returned)
 
 
 def _unsendable(report: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -145,7 +145,7 @@ class ProcessExecutor:
         elif kind == "returned":
             self._reports.append(Returned(node, item, token))
         else:
-            failure = worker.ending or Failure("cancelled", "cancelled", retryable=False)
+            failure = worker.ending or Failure("lost", "the worker process was told to end by SIGTERM, from outside")
             self._reports.append(Ended(node, item, token, failure))
 
     def _learn(self, node: str, wall_s: float) -> None:
@@ -241,11 +241,13 @@ class ProcessExecutor:
                 self._send(worker, ("return",))
 
     def _present(self, worker: _Worker) -> tuple[Job | None, float]:
-        """The job that a worker is at, and since when."""
-        current = self._current(worker)
-        if not 0 <= current < len(worker.queue):
+        """The job that a worker is at, or will be in a moment, and since when."""
+        if not worker.queue:
             return None, 0.0
-        return worker.queue[current][0], self._begun.read(worker.place)[1]
+        current = self._current(worker)
+        if current < 0:
+            return worker.queue[0][0], time.monotonic()
+        return worker.queue[min(current, len(worker.queue) - 1)][0], self._begun.read(worker.place)[1]
 
     def _end(self, worker: _Worker, failure: Failure) -> None:
         worker.ending = failure

@@ -91,7 +91,7 @@ def debug(
     set_seeds(seed_of(order.key))
     if stop_first:
         function = _stopping(function)
-    enter(Context(run.number, node, item, order.attempt, seed_of(order.key), order.key, str(client.home.root)))
+    enter(_context(client, recorded, node, order))
     try:
         return _replaced(shown, result=call(function, arguments))
     except bdb.BdbQuit:
@@ -104,6 +104,13 @@ def debug(
         return _replaced(shown, failure=failure)
     finally:
         enter(None)
+
+
+def _context(client: Client, recorded: Recorded, node: str, order: Order) -> Context:
+    return Context(
+        run=recorded.run.number, node=node, item=order.item, attempt=order.attempt, seed=seed_of(order.key),
+        key=order.key, home=str(client.home.root),
+    )  # fmt: skip
 
 
 def _order(recorded: Recorded, node_id: str, item: int) -> tuple[Job, Order]:

@@ -9,6 +9,7 @@ from ropewalk.core import expr as ex
 from ropewalk.core.expr import Expr
 from ropewalk.core.graph import Node
 from ropewalk.core.state import RunState
+from ropewalk.core.values import decode
 from ropewalk.engine.explain.parts import Input, KeyParts
 from ropewalk.engine.inputs import Computed, Load, Resolver, Source, Value
 from ropewalk.engine.prepare import Preparer
@@ -113,13 +114,19 @@ class KeyReader:
 def short(value: Any) -> str:
     """A value in one line that fits beside others."""
     text = repr(value)
-    return text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"
+    if len(text) <= TEXT_CHARS:
+        return text
+    if isinstance(value, (list, tuple, set, frozenset, dict)):
+        return f"{text[: TEXT_CHARS // 2]}… ({len(value):,} items)"
+    return f"{text[: TEXT_CHARS - 1]}…"
 
 
 def show(expr: Expr) -> str:
     """An expression as the pipeline writes it, in one line that fits beside others."""
     try:
+        if isinstance(expr, ex.Const):
+            return short(decode(expr.data))
         text = ex.show(expr)
     except Exception:  # noqa: BLE001  # a constant of a class that is not there any more
         return "…"
-    return text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"
+    return text if len(text) <= TEXT_CHARS else f"{text[: TEXT_CHARS - 1]}…"

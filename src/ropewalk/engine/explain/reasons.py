@@ -103,7 +103,8 @@ class Reasons:
             if found and not any(text.startswith(("input", "parameter")) for text in found):
                 return list(found)
         names = node.map.names if node.map is not None else ()
-        lists = ", ".join(dict.fromkeys(show(node.bindings[name]) for name in names))
+        bindings = {name: node.bindings[name] for name in names}
+        lists = ", ".join(dict.fromkeys(show(b) if any(ex.refs(b)) else name for name, b in bindings.items()))
         length = self._walk.state.nodes[node.id].length
         return [f"input changed: {len(items)} of {length} items of {lists}"]
 

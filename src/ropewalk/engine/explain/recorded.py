@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
 
 from ropewalk.core.errors import NotFoundError, did_you_mean
 from ropewalk.core.graph import Graph, Node
@@ -85,8 +84,3 @@ class Recorded:
                     node_run.move(row.item, _STATES[row.state])
                 if row.outputs:
                     node_run.outputs[row.item] = row.outputs
-
-    def value(self, node_id: str, output: str, item: int) -> Any:
-        """The value of one artifact of the run."""
-        row = self.row(node_id, item)
-        return None if row is None else self.client.load(row.outputs[output])

@@ -1,0 +1,402 @@
+"""A deterministic simulation: the real scheduler and store, with virtual time, workers and people, and many mishaps.
+
+`simulate(seed)` plays runs of a random pipeline to their end. Schedulers die between any two writes, and others take
+over; attempts are lost, given back, cancelled and reported twice or too late; blobs vanish and rot; disks are full for
+a moment. Then every run must have ended as one without mishaps does, and have broken no rule on the way.
+
+    python -m ropewalk.testing.simulator 17          one seed, told step by step
+    python -m ropewalk.testing.simulator 0 1000      a range of seeds
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import TypeAlias
+from unittest.mock import patch
+
+from ropewalk.core import events as ev
+from ropewalk.core.errors import RopewalkError
+from ropewalk.core.state import NodeRun, RunState
+from ropewalk.engine import client as client_module
+from ropewalk.engine import scheduler as scheduler_module
+from ropewalk.engine.attempt import Order
+from ropewalk.engine.client import Client, Options, Work
+from ropewalk.engine.executors.base import Report as WorkerReport
+from ropewalk.engine.scheduler import Step
+from ropewalk.store import database as database_module
+from ropewalk.store import events as log
+from ropewalk.store import runs
+from ropewalk.testing.clock import Stage
+from ropewalk.testing.graphs import FUNCTIONS, Shape, random_graph
+from ropewalk.testing.invariants import end_problems, problems, stored_state
+from ropewalk.testing.watch import Broken, Watch
+from ropewalk.testing.workers import SimulatedExecutor
+
+MAX_TURNS = 100_000
+CALM_AFTER_S = 300.0  # from then on nothing more goes wrong, and everything has to end
+Outcome: TypeAlias = dict[tuple[str, int], tuple[str, tuple[tuple[str, str], ...]]]
+
+
+@dataclass
+class Report:
+    """What happened in a simulation, and what must not have."""
+
+    seed: int
+    turns: int = 0
+    virtual_s: float = 0.0
+    commits: int = 0
+    crashes: int = 0
+    cancels: int = 0
+    lost_blobs: int = 0
+    full_disks: int = 0
+    trace: str = ""  # digest of all that happened: equal seeds have equal ones
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def replay(self) -> str:
+        """What to type to see it again."""
+        return f"PYTHONHASHSEED=0 python -m ropewalk.testing.simulator {self.seed}"
+
+    def __str__(self) -> str:
+        told = f"seed {self.seed}: {self.turns} turns, {self.virtual_s:.0f} virtual seconds, {self.commits} commits, "
+        told += f"{self.crashes} crashes, {self.cancels} cancels, {self.lost_blobs} lost blobs"
+        return "\n".join([told, *self.problems, *([f"replay: {self.replay}"] if self.problems else [])])
+
+
+class Crashed(BaseException):
+    """The process of a scheduler has ended, in the middle of whatever it did."""
+
+
+class World:
+    """Everything that a simulation consists of."""
+
+    def __init__(self, seed: int, folder: Path, *, faults: float, tell: bool = False) -> None:
+        self.report = Report(seed)
+        self.rng = _random(f"{seed} {faults > 0}")
+        self.stage = Stage(self.rng)
+        self.home = folder
+        shape = _random(seed)
+        self.graph = random_graph(shape, shape.randint(1, 9), Shape(conditional=0.15))
+        self.faults = faults
+        self.tell = tell
+        self.scenes: dict[str, Scene] = {}
+        self.computing: dict[str, Scene] = {}
+        self._trace = hashlib.sha256()
+        self._began = self.stage.now
+
+    @property
+    def calm(self) -> bool:
+        """Nothing goes wrong any more."""
+        return self.faults == 0 or self.stage.now - self._began > CALM_AFTER_S
+
+    def chance(self, likely: float) -> bool:
+        """Whether something that goes wrong so often does so now."""
+        return not self.calm and self.rng.random() < likely
+
+    def note(self, text: str) -> None:
+        self._trace.update(text.encode())
+        if self.tell:
+            sys.stdout.write(f"{self.stage.now - self._began:9.2f}  {text}\n")
+
+    def failures(self, node: str, item: int) -> int:
+        """How many attempts of a task run fail by their own fault before one succeeds."""
+        rng = _random(f"{self.report.seed} {node} {item}")
+        return rng.choice((1, 1, 2, 99)) if rng.random() < 0.15 else 0
+
+    def play(self, runs_: int) -> Report:
+        """Let so many runs, and people who interfere, act until all runs have ended."""
+        for number in range(runs_):
+            scene = Scene(self, number)
+            self.scenes[f"run {number}"] = scene
+            self.stage.add(f"run {number}", scene.live, at=self.rng.random() * 3 * number)
+        if self.faults:
+            self.stage.add("vandal", self._spoil)
+            self.stage.add("person", self._interfere)
+        with patched(self._at_failpoint):
+            if not self.stage.play(MAX_TURNS):
+                left = [name for name, scene in self.scenes.items() if not scene.ended]
+                self.report.problems.append(f"{left} do not end")
+            return self._finish()
+
+    def _at_failpoint(self, name: str) -> None:
+        """A moment between two writes."""
+        scene = self.scenes.get(self.stage.acting)
+        if scene is None or scene.ended:
+            return
+        if self.chance(0.01):
+            scene.crash(f"at {name}")
+        if name == "commit.before" and self.chance(0.003):
+            self.report.full_disks += 1
+            raise OSError(errno.ENOSPC, "the disk is full for a moment")
+        if name == "commit.done" and self.chance(0.2):
+            self.stage.wait()
+
+    def _spoil(self) -> None:
+        """Now and then a blob vanishes, or changes."""
+        for _ in range(self.rng.choice((0, 1, 4))):
+            self.stage.wait(self.rng.expovariate(0.1))
+            blobs = sorted(p for p in (self.home / "blobs").glob("[0-9a-f][0-9a-f]/*") if p.is_file())
+            if not blobs:
+                continue
+            blob = self.rng.choice(blobs)
+            self.report.lost_blobs += 1
+            self.note(f"blob {blob.name[:8]} is spoilt")
+            if self.rng.random() < 0.5:
+                blob.unlink()
+            else:
+                blob.chmod(0o600)
+                blob.write_bytes(blob.read_bytes()[::-1] + b"?")
+
+    def _interfere(self) -> None:
+        """Now and then somebody cancels a run, be its scheduler there or not."""
+        for _ in range(self.rng.choice((0, 0, 1, 3))):
+            self.stage.wait(self.rng.expovariate(0.1))
+            scene = self.rng.choice(list(self.scenes.values()))
+            with Client(self.home, self.stage.clock) as client:
+                run = scene.find(client)
+                if run is not None and not scene.ended:
+                    self.report.cancels += 1
+                    self.note(f"run {scene.number} is to be cancelled")
+                    with contextlib.suppress(RopewalkError):
+                        client.cancel(run, "person")
+
+    def _finish(self) -> Report:
+        self.report.turns, self.report.virtual_s = self.stage.turns, self.stage.now - self._began
+        self.report.trace = self._trace.hexdigest()
+        self.report.problems += self.stage.errors
+        return self.report
+
+    def outcome(self, number: int) -> Outcome:
+        """How a run has ended: for each task run its state and what it made."""
+        with Client(self.home) as client:
+            run = self.scenes[f"run {number}"].find(client)
+            assert run is not None
+            state = client.state(run)
+        return {
+            (node_id, item): (node.state(item).label, digests(node, item))
+            for node_id, node in state.nodes.items()
+            for item in range(node.length)
+        }
+
+    def check(self, number: int, wanted: Outcome) -> None:
+        """Note what is wrong with a run that has ended."""
+        with Client(self.home) as client:
+            run = self.scenes[f"run {number}"].find(client)
+            assert run is not None
+            state = stored_state(client.db, run.number)
+            found = [*problems(client.db, run.number), *end_problems(state), *client.db.problems()]
+            events = [event for batch in log.read(client.db, run.number) for event in batch.events]
+        watch = Watch(self.graph)
+        try:
+            for event in events:
+                watch.see(event)
+        except Broken as broken:
+            found.append(str(broken))
+        at_most_once = any(
+            isinstance(e, ev.AttemptFailed) and e.failure.kind == "lost" and e.retry_at is None for e in events
+        )
+        if not at_most_once and (different := sorted(set(self.outcome(number).items()) ^ set(wanted.items()))):
+            found.append(f"it has not ended as without mishaps: {different}")
+        self.report.problems += [f"run {number}: {problem}" for problem in found]
+
+
+class Scene:
+    """One run: started by a process that may die, and taken over by the next, until it has ended."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world = world
+        self.rng, self.stage = world.rng, world.stage
+        self.number = number
+        self.slots, self.batch = world.rng.randint(1, 4), world.rng.choice((1, 1, 3, 10))
+        self.late: list[WorkerReport] = []
+        self.state: RunState | None = None
+        self.client: _Client | None = None
+        self.ended = False
+
+    @property
+    def faults(self) -> float:
+        return 0.0 if self.world.calm else self.world.faults
+
+    # what the workers ask
+
+    def node_run(self, node: str) -> NodeRun:
+        assert self.state is not None
+        return self.state.nodes[node]
+
+    def fails(self, node: str, item: int) -> bool:
+        return self.node_run(node).retries.get(item, 0) < self.world.failures(node, item)
+
+    def begins(self, order: Order, node: str) -> None:
+        other = self.world.computing.get(order.key)
+        if self.world.graph.nodes[node].policy.cache.enabled:
+            if other is not None and other is not self:
+                self.world.report.problems.append(f"runs {other.number} and {self.number} compute the same key at once")
+            self.world.computing[order.key] = self
+
+    def ends(self, order: Order) -> None:
+        self.world.computing.pop(order.key, None)
+
+    def before_poll(self) -> None:
+        if self.world.chance(0.01):
+            self.crash("while it waits")
+
+    # the processes that it lives in
+
+    def live(self) -> None:
+        """Run, and go on after every end that is not one."""
+        while not self.ended:
+            self.client = _Client(self)
+            try:
+                self._go_on(self.client)
+            except (Crashed, RopewalkError, OSError) as error:
+                self.world.note(f"run {self.number}: {type(error).__name__} {str(error).splitlines()[:1]}")
+            finally:
+                self.client.close()
+            if not self.ended:
+                self._bury()
+                self.stage.wait(self.rng.random() * 5)
+
+    def _go_on(self, client: _Client) -> None:
+        options = Options(workers=self.slots)
+        work = Work(self.world.graph, FUNCTIONS, {"number": self.number}, {})
+        run = self.find(client)
+        if run is None:
+            client.run(work, options, self.listen)
+        else:
+            self.state = client.state(run)
+            if self.is_to_go_on(self.state):
+                client.resume(run, work, options, self.listen)
+        assert self.state is not None
+        self.world.note(f"run {self.number} has {self.state.finished}")
+        self.ended = not self.is_to_go_on(self.state)
+
+    def is_to_go_on(self, state: RunState) -> bool:
+        """Whether a run was broken off or cancelled."""
+        return state.finished in ("", "cancelled") or state.cancel_requested
+
+    def find(self, client: Client) -> runs.Run | None:
+        """The run of this scene, if it was begun."""
+        return next((run for run in runs.all_runs(client.db) if run.params["number"] == self.number), None)
+
+    def listen(self, step: Step) -> None:
+        self.state = step.state
+        self.world.report.commits += 1
+        for event in step.events:
+            self.world.note(f"run {self.number}: {type(event).__name__} {_brief(event)}")
+
+    def crash(self, where: str) -> None:
+        """End the process: whatever it had not committed is gone, and it says nothing more."""
+        assert self.client is not None
+        self.world.report.crashes += 1
+        self.world.note(f"run {self.number} crashes {where}")
+        if self.client.workers is not None:
+            self.late += self.client.workers.vanish()
+        self.client.break_off()
+        raise Crashed
+
+    def _bury(self) -> None:
+        """Nobody takes a dead process for the owner of its run."""
+        with Client(self.world.home, self.stage.clock) as client:
+            run = self.find(client)
+            if run is not None and run.is_open:
+                runs.disown(client.db, run)
+
+
+class _Client(Client):
+    """A client whose workers are simulated, in a process that can be ended."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene.world.home, scene.stage.clock)
+        self._scene = scene
+        self.workers: SimulatedExecutor | None = None
+
+    @contextlib.contextmanager
+    def _executor(self, work: Work, options: Options) -> Iterator[SimulatedExecutor]:
+        self.home.prepare()
+        scene = self._scene
+        self.workers = SimulatedExecutor(scene, work.functions, self.blobs, scene.slots, scene.batch)
+        try:
+            yield self.workers
+        finally:
+            self.workers.close()
+
+    def break_off(self) -> None:
+        """Let go of the store as a process does that is killed: without a word."""
+        if self._db is not None:
+            self._db.close()
+
+
+def digests(node: NodeRun, item: int) -> tuple[tuple[str, str], ...]:
+    """What a task run made, by name of the output."""
+    return tuple(sorted((name, ref.digest) for name, ref in (node.outputs[item] or {}).items()))
+
+
+def _random(seed: int | str) -> Random:
+    return Random(seed)  # noqa: S311  # to be had again
+
+
+def _is_last_loss(event: ev.Event) -> bool:
+    """Whether a task that runs at most once has lost its attempt: then the outcome is a matter of luck."""
+    return isinstance(event, ev.AttemptFailed) and event.failure.kind == "lost" and event.retry_at is None
+
+
+def _brief(event: ev.Event) -> str:
+    shown = {
+        name: getattr(event, name)
+        for name in ("node", "item", "items", "token", "length", "reason", "state")
+        if hasattr(event, name)
+    }
+    return " ".join(f"{name}={value}" for name, value in shown.items())
+
+
+@contextlib.contextmanager
+def patched(at_failpoint: Callable[[str], None]) -> Iterator[None]:
+    """Be told of each moment between two writes, and leave the surroundings out of provenance."""
+    with (
+        patch.object(scheduler_module, "failpoint", at_failpoint),
+        patch.object(database_module, "failpoint", at_failpoint),
+        patch.object(client_module, "collect", lambda *_: {}),
+    ):
+        yield
+
+
+def simulate(seed: int, *, tell: bool = False) -> Report:
+    """Play one simulation; its report says what was wrong."""
+    memory = Path("/dev/shm")  # noqa: S108  # nothing here has to survive
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        calm = World(seed, Path(folder) / "calm", faults=0.0)
+        calm.play(1)
+        world = World(seed, Path(folder) / "wild", faults=0.04, tell=tell)
+        report = world.play(world.rng.choice((1, 1, 2, 3)))
+        wanted = calm.outcome(0)
+        for number in range(len(world.scenes)):
+            if world.scenes[f"run {number}"].ended:
+                world.check(number, wanted)
+        report.problems += [f"without mishaps: {problem}" for problem in calm.report.problems]
+    return report
+
+
+def main(arguments: list[str]) -> int:
+    """Play what the command line names; the number of seeds with problems."""
+    first = int(arguments[0])
+    seeds = range(first, int(arguments[1]) if len(arguments) > 1 else first + 1)
+    bad = 0
+    for seed in seeds:
+        report = simulate(seed, tell=len(seeds) == 1)
+        bad += bool(report.problems)
+        if report.problems or len(seeds) == 1:
+            sys.stdout.write(f"{report}\n")
+    sys.stdout.write(f"{len(seeds)} seeds, {bad} with problems\n")
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(sys.argv[1:]), 100))

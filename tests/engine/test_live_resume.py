@@ -1,0 +1,151 @@
+"""A run that failed goes on from there: what succeeded is kept, what was repaired counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from ropewalk import Retry, context, each, pipeline, task
+from ropewalk.core import events as ev
+from ropewalk.core.errors import UsageError
+from ropewalk.testing.invariants import problems
+from tests.engine.live import Live, Watch, both_executors, note
+
+
+@task
+def source(ledger: str) -> list[int]:
+    note(ledger, "source")
+    return [0, 1, 2, 3]
+
+
+def broken(ledger: str):
+    """The pipeline with a task that fails at item 2."""
+
+    @task
+    def work(x: int, ledger: str) -> int:
+        note(ledger, f"work {x}")
+        if x == 2:
+            raise ValueError("no 2")
+        return x * 10
+
+    return around(work)
+
+
+def repaired(ledger: str):
+    """The same pipeline, with the repair in it that a person makes."""
+
+    @task
+    def work(x: int, ledger: str) -> int:
+        note(ledger, f"repaired {x}")
+        return x * 10
+
+    return around(work)
+
+
+@task
+def beside(ledger: str) -> str:
+    note(ledger, "beside")
+    return "independent"
+
+
+@task
+def total(parts: list[int], ledger: str) -> int:
+    note(ledger, "total")
+    return sum(parts)
+
+
+def around(work):
+    @pipeline
+    def repairable(ledger: str) -> int:
+        beside(ledger)
+        return total(work(each(source(ledger)), ledger), ledger)
+
+    return repairable
+
+
+@both_executors
+def test_a_failure_ends_only_what_depends_on_it(tmp_path, executor: str) -> None:
+    live = Live(tmp_path)
+
+    result = live.run(broken(live.ledger), executor, ledger=live.ledger)
+
+    assert result.state == "failed"
+    assert result.nodes["work"] == {"succeeded": 3, "failed": 1}
+    assert (result.nodes["beside"], result.nodes["total"]) == ({"succeeded": 1}, {"skipped": 1})
+    assert live.rows(result.number, "total")[0].detail == "needs work"
+
+
+@both_executors
+def test_resuming_with_the_same_code_does_again_only_what_failed(tmp_path, executor: str) -> None:
+    live = Live(tmp_path)
+    flow = broken(live.ledger)
+    live.run(flow, executor, ledger=live.ledger)
+    before = len(live.done())
+
+    result = live.resume(flow, executor, ledger=live.ledger)
+
+    assert result.state == "failed"
+    assert live.done()[before:] == ["work 2"]
+
+
+@both_executors
+def test_resuming_with_repaired_code_does_again_what_changed_and_what_follows(tmp_path, executor: str) -> None:
+    live = Live(tmp_path)
+    first = live.run(broken(live.ledger), executor, ledger=live.ledger)
+    before = len(live.done())
+
+    watch = Watch()
+    result = live.resume(repaired(live.ledger), executor, ledger=live.ledger, listener=watch)
+
+    assert (result.state, result.output, result.number) == ("succeeded", 60, first.number)
+    assert sorted(live.done()[before:]) == [*(f"repaired {x}" for x in range(4)), "total"]
+    assert isinstance(watch.events[0], ev.Reopened)
+    with live.client() as client:
+        assert problems(client.db, result.number) == []
+
+
+@both_executors
+def test_a_run_that_succeeded_has_nothing_to_resume(tmp_path, executor: str) -> None:
+    live = Live(tmp_path)
+    live.run(repaired(live.ledger), executor, ledger=live.ledger)
+
+    with pytest.raises(UsageError) as caught:
+        live.resume(repaired(live.ledger), executor, ledger=live.ledger)
+
+    assert caught.value.code == "P304"
+
+
+@task(retry=Retry(3, delay=0.05, backoff=2, on=[OSError], not_on=["FileNotFoundError"]))
+def flaky(ledger: str, error: str, times: int) -> int:
+    note(ledger, context().attempt)
+    if context().attempt <= times:
+        raise {"os": OSError, "missing": FileNotFoundError, "value": ValueError}[error]("not yet")
+    return context().attempt
+
+
+@pipeline
+def retries(ledger: str, error: str, times: int) -> int:
+    return flaky(ledger, error, times)
+
+
+@both_executors
+@pytest.mark.parametrize(
+    ("error", "times", "state", "attempts"),
+    [
+        ("os", 2, "succeeded", 3),
+        ("os", 9, "failed", 4),
+        ("missing", 1, "failed", 1),  # an OSError, but excepted
+        ("value", 1, "failed", 1),
+    ],
+)
+def test_a_failed_attempt_is_followed_by_as_many_as_the_policy_says(
+    tmp_path, executor: str, error: str, times: int, state: str, attempts: int
+) -> None:
+    live, watch = Live(tmp_path), Watch()
+
+    result = live.run(retries, executor, ledger=live.ledger, error=error, times=times, listener=watch)
+
+    assert (result.state, live.done()) == (state, [str(n) for n in range(1, attempts + 1)])
+    failed = [at for at, event in watch.times if isinstance(event, ev.AttemptFailed)]
+    started = [at for at, event in watch.times if isinstance(event, ev.Started)]
+    pauses = [start - fail for fail, start in zip(failed, started[1:], strict=False)]
+    assert all(0.05 * 2**n <= pause + 0.01 for n, pause in enumerate(pauses)), pauses
