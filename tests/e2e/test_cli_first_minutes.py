@@ -42,8 +42,8 @@ def test_init_says_what_it_made_and_what_to_type(started: Path) -> None:
 def test_the_first_run_lists_its_tasks_and_suggests_a_variation(started: Path) -> None:
     assert said(started, 1) == (
         f"{HEAD.format(1)}\n"
-        "  ✓ load      150 items 0.00s\n"
-        "  ✓ check     150 items 0.00s\n"
+        "  ✓ load      150 rows × 5 0.00s\n"
+        "  ✓ check     150 rows × 5 0.00s\n"
         "  ✓ train     accuracy 0.973 · 2 items 0.00s\n"
         "  ✓ report    report.html, 301 bytes 0.00s\n"
         "✓ Succeeded in 0.00s · 4 run, 0 cached\n"
@@ -93,7 +93,7 @@ def test_a_failure_is_told_with_its_line_its_inputs_and_what_to_type(started: Pa
         "   |\n"
         f"20 | {source}\n"
         "   |\n"
-        "  = inputs: rows 150 items (check@1), c=1.0\n"
+        "  = inputs: rows 150 rows × 5 (check@1), c=1.0\n"
         "  = last success: run 2; since then code changed: pipeline.py:17 train(); "
         "parameter changed: train.c 0.1 → 1.0\n"
         "  help: ropewalk debug 3/train      stop at the error with the same inputs\n"

@@ -109,7 +109,7 @@ def tell(number: float) -> None:
 class Watch:
     """A listener that keeps all that it was told, with the time, and reacts to what tasks `tell`."""
 
-    react: Callable[[int], None] = lambda number: None
+    react: Callable[[int], None] = lambda _: None
     events: list[ev.Event] = field(default_factory=list)
     told: list[int] = field(default_factory=list)
     times: list[tuple[float, ev.Event]] = field(default_factory=list)

@@ -168,7 +168,7 @@ def test_progress_reaches_the_listener(tmp_path: Path) -> None:
 
 @task
 def draw(x: int) -> tuple[float, int]:
-    return random.random(), context().seed  # noqa: S311
+    return random.random(), context().seed
 
 
 @pipeline

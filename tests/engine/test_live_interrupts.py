@@ -18,7 +18,7 @@ from ropewalk.store import runs, tasks
 from tests.engine.live import both_executors, gone, lines
 
 GRACE_S = 5.0
-FLOW = '''
+FLOW = """
 import os, subprocess, time
 from pathlib import Path
 from ropewalk import pipeline, task
@@ -64,7 +64,7 @@ def flow():
     y = slow(first())
     clean_up(y)
     return y
-'''
+"""
 
 
 class Started:
@@ -148,9 +148,7 @@ def test_a_signal_cancels_the_run_politely_and_it_can_be_resumed(
 
 
 @both_executors
-def test_a_second_ctrl_c_ends_a_task_that_does_not_heed_the_first_at_once(
-    tmp_path: Path, start, executor: str
-) -> None:
+def test_a_second_ctrl_c_ends_a_task_that_does_not_heed_the_first_at_once(tmp_path: Path, start, executor: str) -> None:
     (tmp_path / "stubborn").touch()
     run = start(executor)
 

@@ -110,9 +110,7 @@ def test_references_may_lie_deep_inside_containers(tmp_path: Path, executor: str
 
 
 @pytest.mark.parametrize(("x", "taken", "output"), [(1, "add", 101), (2, "later", 3)])
-def test_one_branch_is_taken_the_other_skipped(
-    tmp_path: Path, executor: str, x: int, taken: str, output: int
-) -> None:
+def test_one_branch_is_taken_the_other_skipped(tmp_path: Path, executor: str, x: int, taken: str, output: int) -> None:
     @pipeline
     def flow(x: int):
         with when(odd(x)):
@@ -164,7 +162,9 @@ def test_a_task_says_what_of_those_before_it_it_needs(
     @pipeline
     def flow():
         before = fail() if bad else add(1)
-        mapped = fail_at_1.options(name="mapped")(each([0, 1, 2])) if bad else add.options(name="mapped")(each([0, 1, 2]))
+        mapped = (
+            fail_at_1.options(name="mapped")(each([0, 1, 2])) if bad else add.options(name="mapped")(each([0, 1, 2]))
+        )
         return gather.options(run_if=rule)({"one": [before, add.options(name="other")(2)], "many": mapped})
 
     result = run(tmp_path, executor, flow)

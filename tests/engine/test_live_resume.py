@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ropewalk import Retry, context, each, pipeline, task
 from ropewalk.core import events as ev
 from ropewalk.core.errors import UsageError
+from ropewalk.engine.scheduler import Step
 from ropewalk.testing.invariants import problems
 from tests.engine.live import Live, Watch, both_executors, note
 
@@ -63,7 +66,7 @@ def around(work):
 
 
 @both_executors
-def test_a_failure_ends_only_what_depends_on_it(tmp_path, executor: str) -> None:
+def test_a_failure_ends_only_what_depends_on_it(tmp_path: Path, executor: str) -> None:
     live = Live(tmp_path)
 
     result = live.run(broken(live.ledger), executor, ledger=live.ledger)
@@ -75,7 +78,7 @@ def test_a_failure_ends_only_what_depends_on_it(tmp_path, executor: str) -> None
 
 
 @both_executors
-def test_resuming_with_the_same_code_does_again_only_what_failed(tmp_path, executor: str) -> None:
+def test_resuming_with_the_same_code_does_again_only_what_failed(tmp_path: Path, executor: str) -> None:
     live = Live(tmp_path)
     flow = broken(live.ledger)
     live.run(flow, executor, ledger=live.ledger)
@@ -88,7 +91,7 @@ def test_resuming_with_the_same_code_does_again_only_what_failed(tmp_path, execu
 
 
 @both_executors
-def test_resuming_with_repaired_code_does_again_what_changed_and_what_follows(tmp_path, executor: str) -> None:
+def test_resuming_with_repaired_code_does_again_what_changed_and_what_follows(tmp_path: Path, executor: str) -> None:
     live = Live(tmp_path)
     first = live.run(broken(live.ledger), executor, ledger=live.ledger)
     before = len(live.done())
@@ -104,7 +107,7 @@ def test_resuming_with_repaired_code_does_again_what_changed_and_what_follows(tm
 
 
 @both_executors
-def test_a_run_that_succeeded_has_nothing_to_resume(tmp_path, executor: str) -> None:
+def test_a_run_that_succeeded_has_nothing_to_resume(tmp_path: Path, executor: str) -> None:
     live = Live(tmp_path)
     live.run(repaired(live.ledger), executor, ledger=live.ledger)
 
@@ -138,7 +141,7 @@ def retries(ledger: str, error: str, times: int) -> int:
     ],
 )
 def test_a_failed_attempt_is_followed_by_as_many_as_the_policy_says(
-    tmp_path, executor: str, error: str, times: int, state: str, attempts: int
+    tmp_path: Path, executor: str, error: str, times: int, state: str, attempts: int
 ) -> None:
     live, watch = Live(tmp_path), Watch()
 
@@ -149,3 +152,39 @@ def test_a_failed_attempt_is_followed_by_as_many_as_the_policy_says(
     started = [at for at, event in watch.times if isinstance(event, ev.Started)]
     pauses = [start - fail for fail, start in zip(failed, started[1:], strict=False)]
     assert all(0.05 * 2**n <= pause + 0.01 for n, pause in enumerate(pauses)), pauses
+
+
+@task
+def mended(x: int, fault: str) -> int:
+    if x == 1 and Path(fault).exists():
+        raise ValueError("not yet")
+    return x
+
+
+@pipeline
+def mends(fault: str) -> list[int]:
+    return mended(each([0, 1, 2]), fault)
+
+
+class Stop(Exception):
+    """The scheduler breaks down."""
+
+
+def stop_after_a_failure(step: Step) -> None:
+    if any(isinstance(event, ev.AttemptFailed) for event in step.events):
+        raise Stop
+
+
+@both_executors
+def test_what_had_failed_before_a_run_was_interrupted_is_tried_again(tmp_path: Path, executor: str) -> None:
+    live, fault = Live(tmp_path), tmp_path / "fault"
+    fault.touch()
+    with pytest.raises(Stop):
+        live.run(mends, executor, fault=str(fault), listener=stop_after_a_failure)
+    fault.unlink()
+
+    result = live.resume(mends, executor, fault=str(fault))
+
+    assert (result.state, result.output) == ("succeeded", [0, 1, 2])
+    with live.client() as client:
+        assert problems(client.db, result.number) == []

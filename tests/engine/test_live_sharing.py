@@ -70,9 +70,7 @@ def side_by_side(folder: Path, executor: str, count: int = 2) -> list[tuple[int,
 
 
 def check(told: list[tuple[int, str, str, str | None]]) -> None:
-    assert [(state, output) for _, _, state, output in told] == [
-        ("succeeded", f"{who} 60") for who in range(len(told))
-    ]
+    assert [(state, output) for _, _, state, output in told] == [("succeeded", f"{who} 60") for who in range(len(told))]
     assert len({number for number, *_ in told}) == len(told)
     assert len({name for _, name, *_ in told}) == len(told)
 

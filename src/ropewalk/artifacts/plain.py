@@ -80,10 +80,19 @@ def preview_json(value: Any) -> str:
         return shorten(repr(value))
     if type(value) in _SIZED:
         text = repr(value) if len(value) <= 4 and _all_short(value) else ""
-        return text if 0 < len(text) <= 60 else count(len(value), "item")
+        return text if 0 < len(text) <= 60 else _table_size(value) or count(len(value), "item")
     if dataclasses.is_dataclass(value) or isinstance(value, enum.Enum | tuple):
         return shorten(type(value).__qualname__)
     return shorten(str(value))
+
+
+def _table_size(value: Any) -> str:
+    """Rows and columns of a list of equally long rows; empty: it is no table."""
+    if type(value) is not list or len(value) < 2 or type(value[0]) not in (list, tuple):
+        return ""
+    width = len(value[0])
+    is_table = width > 1 and all(type(row) in (list, tuple) and len(row) == width for row in value)
+    return f"{count(len(value), 'row')} × {width}" if is_table else ""
 
 
 def _all_short(value: Any) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ropewalk.cli.console import fit
 from ropewalk.cli.numbers import show_count
 from ropewalk.cli.rows import headline
 from ropewalk.core import expr as ex
@@ -17,7 +18,7 @@ from ropewalk.core.state import FAILED, RunState
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.recorded import Recorded
 from ropewalk.engine.explain.why import why
-from ropewalk.engine.inputs import Source, Stored, Whole
+from ropewalk.engine.inputs import Source, Stored, Value, Whole
 from ropewalk.store.runs import Run
 
 MOST_BLOCKS = 5
@@ -124,9 +125,18 @@ def inputs_of(recorded: Recorded, node: Node, item: int, *, most: int = 6) -> li
         if ref is None:
             shown.append(f"{name}={given.text}")
         else:
-            shown.append(f"{name} {_preview(recorded, binding, given.text)}")
+            shown.append(_element(recorded, node, name, item) or f"{name} {_preview(recorded, binding, given.text)}")
     left = len(parts.inputs) - len(shown)
     return [*shown, f"{left} more"] if left > 0 else shown
+
+
+def _element(recorded: Recorded, node: Node, name: str, item: int) -> str:
+    """What an item is of the list that is mapped over, where that is a plain value."""
+    if node.map is None or node.map.mode != "zip" or name not in node.map.names:
+        return ""
+    resolver = recorded.reader.resolver
+    element = resolver.elements(resolver.source(node.bindings[name]))[item]
+    return f"{name}={fit(ex.show(ex.Const(element.data)), 60)}" if isinstance(element, Value) else ""
 
 
 def _preview(recorded: Recorded, binding: ex.Expr, text: str) -> str:
@@ -150,7 +160,7 @@ def _commands(client: Client, run: Run, state: RunState, node: Node, item: int) 
         (f"ropewalk debug {place}", "stop at the error with the same inputs"),
         (f"ropewalk retry {run.number}", _keeping(state, node.id)),
     ]
-    if (length := _log_lines(client, run, state, node.id, item)) is not None:
+    if length := _log_lines(client, run, state, node.id, item):
         lines.append((f"ropewalk logs {place}", show_count(length, "line")))
     width = max(len(command) for command, _ in lines)
     return [f"{command:<{width}}      {note}".rstrip() for command, note in lines]
@@ -164,11 +174,11 @@ def _keeping(state: RunState, node: str) -> str:
     return f"run from `{node}` on, keeping {names}"
 
 
-def _log_lines(client: Client, run: Run, state: RunState, node: str, item: int) -> int | None:
+def _log_lines(client: Client, run: Run, state: RunState, node: str, item: int) -> int:
     attempt = state.nodes[node].attempts.get(item, 1)
     path: Path = client.home.log(run.number, node, item, attempt)
     try:
         with path.open("rb") as file:
             return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
     except OSError:
-        return None
+        return 0

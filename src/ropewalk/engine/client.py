@@ -22,7 +22,7 @@ from ropewalk.core.decide import stale
 from ropewalk.core.errors import StoreError, UsageError
 from ropewalk.core.expr import to_json
 from ropewalk.core.graph import Graph
-from ropewalk.core.state import RunState, fold, regraph
+from ropewalk.core.state import FAILED, RunState, fold, regraph
 from ropewalk.engine.attempt import Job, Order
 from ropewalk.engine.executors.base import Ended, Executor, Report
 from ropewalk.engine.home import Home, find_home
@@ -148,7 +148,7 @@ class Client:
             old = self.state(run)  # not before: until now somebody else may have written
             first: list[ev.Event] = []
             state = regraph(old, work.graph)
-            if old.finished or old.cancel_requested or work.graph.digest != old.graph.digest:
+            if _is_over(old) or work.graph.digest != old.graph.digest:
                 changed = changed_nodes(old.graph, work.graph)
                 reopened = ev.Reopened(work.graph.digest, stale(state, changed))
                 with self.db.transaction():
@@ -256,6 +256,12 @@ def make_executor(functions: Mapping[str, Callable[..., Any]], home: Home, optio
 
         return ProcessExecutor(functions, home, options.workers or len(os.sched_getaffinity(0)))
     raise UsageError(f"unknown executor `{options.executor}`", help=["--executor processes", "--executor inline"])
+
+
+def _is_over(state: RunState) -> bool:
+    """Whether a run has come to an end, at least in parts that would have to be begun anew to go on."""
+    failed = any(node.counts[FAILED] for node in state.nodes.values())
+    return bool(state.finished) or bool(state.cancel_requested) or failed
 
 
 def changed_nodes(old: Graph, new: Graph) -> tuple[str, ...]:

@@ -37,17 +37,17 @@ class Queue:
         while self._later and self._later[0][0] <= now:
             _, node, item = heapq.heappop(self._later)
             self._now.append((node, iter((item,))))
-        taken: list[Ready] = []
+        taken: dict[Ready, None] = {}
         while self._now and len(taken) < most:
             node, items = self._now[0]
             for item in items:
                 if is_due(node, item):
-                    taken.append((node, item))
+                    taken[node, item] = None
                     if len(taken) == most:
                         break
             else:
                 self._now.popleft()
-        return taken
+        return list(taken)
 
     def park(self, key: str, node: str, item: int) -> None:
         """Hold a task run back until its key, which is being computed elsewhere, is released."""

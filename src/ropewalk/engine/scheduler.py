@@ -55,11 +55,7 @@ class _Claim:
 
 
 class Scheduler:
-    """Drives one run to its end.
-
-    Raises:
-        LeaseLostError: from `drive`, when another process took the run over.
-    """
+    """Drives one run to its end; raises LeaseLostError when another process took the run over."""
 
     def __init__(
         self,
@@ -138,7 +134,10 @@ class Scheduler:
                 return
 
     def _open(self, node_id: str) -> None:
-        node = self._state.nodes[node_id].node
+        run = self._state.nodes[node_id]
+        if run.opened or self._decider.pending[node_id]:
+            return  # it was cancelled since it was asked for, or will be asked for again
+        node = run.node
         try:
             if self._preparer.condition(node):
                 self._decider.feed(ev.Opened(node_id, self._preparer.length(node)))

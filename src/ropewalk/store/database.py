@@ -186,7 +186,7 @@ def _store_error(path: Path, error: apsw.Error) -> RopewalkError:
             code="P510",
             help=["ropewalk runs     shows what is running"],
         )
-    if isinstance(error, apsw.FullError):
+    if isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
         return StoreError(
             f"no space left for the store `{path}`",
             code="P520",

@@ -129,7 +129,7 @@ class World:
     def _at_failpoint(self, name: str) -> None:
         """A moment between two writes."""
         scene = self.scenes.get(self.stage.acting)
-        if scene is None or scene.ended:
+        if scene is None or scene.client is None:
             return
         if self.chance(0.01):
             scene.crash(f"at {name}")
@@ -260,6 +260,7 @@ class Scene:
                 self.world.note(f"run {self.number}: {type(error).__name__} {str(error).splitlines()[:1]}")
             finally:
                 self.client.close()
+                self.client = None
             if not self.ended:
                 self._bury()
                 self.stage.wait(self.rng.random() * 5)
