@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ropewalk.cli.arguments import read
-from ropewalk.cli.complete import complete_run, complete_target
+from ropewalk.cli.complete import complete_run
 from ropewalk.cli.console import Terminal, fit, table
-from ropewalk.cli.declare import Choice, Number, argument, command, option
+from ropewalk.cli.declare import argument, command
 from ropewalk.cli.numbers import show_change, show_metric, show_took
 from ropewalk.cli.places import existing_store, find_place, find_run
 from ropewalk.cli.session import Session
 from ropewalk.cli.target import forced, make_work
+from ropewalk.cli.wishes import LEFTOVERS, takes_options, takes_pipeline
 from ropewalk.core.errors import UsageError
 from ropewalk.core.quantity import show_duration, show_size
 from ropewalk.engine.client import Options
@@ -33,22 +34,10 @@ _MOST_USES = 20
 
 @command(
     examples=["ropewalk plan", "ropewalk plan pipeline.py:train -p train.c=0.1 --json"],
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    context_settings=dict(LEFTOVERS),
 )
-@argument("words", nargs=-1, metavar="[TARGET] [--PARAMETER VALUE]...", shell_complete=complete_target)
-@option(
-    "-p",
-    "--param",
-    "params",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of the pipeline, or TASK.PARAMETER.",
-)
-@option("--executor", type=Choice(["processes", "inline"]), default="processes", help="Where tasks would run.")
-@option("--workers", type=Number(1, 1000), help="Number of worker processes; one for each CPU if not given.")
-@option("--seed", type=Number(0, 2**63 - 1), default=0, help="As for `run`.")
-@option("--no-cache", is_flag=True, help="As for `run`.")
-@option("--force", multiple=True, metavar="TASK", help="As for `run`.")
+@takes_pipeline
+@takes_options
 def plan(
     session: Session,
     words: tuple[str, ...],

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ropewalk.cli.arguments import read
-from ropewalk.cli.complete import complete_target
 from ropewalk.cli.console import cells
-from ropewalk.cli.declare import Choice, argument, command, option
+from ropewalk.cli.declare import Choice, command, option
 from ropewalk.cli.session import Session
 from ropewalk.cli.target import make_work
+from ropewalk.cli.wishes import LEFTOVERS, takes_pipeline
 from ropewalk.core import expr as ex
 from ropewalk.core.drawing import direct
 from ropewalk.core.graph import Graph
@@ -25,17 +25,9 @@ _JOINTS = {
 
 @command(
     examples=["ropewalk graph", "ropewalk graph pipeline.py:train --format mermaid > train.mmd"],
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    context_settings=dict(LEFTOVERS),
 )
-@argument("words", nargs=-1, metavar="[TARGET] [--PARAMETER VALUE]...", shell_complete=complete_target)
-@option(
-    "-p",
-    "--param",
-    "params",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of the pipeline, or TASK.PARAMETER.",
-)
+@takes_pipeline
 @option("--format", "form", type=Choice(["ascii", "mermaid", "json"]), default="ascii", help="How to draw it.")
 def graph(session: Session, words: tuple[str, ...], params: tuple[str, ...], form: str) -> None:
     """Draw a pipeline: each task below those that it needs. Nothing is run.

@@ -6,33 +6,19 @@ import getpass
 from contextlib import suppress
 
 from ropewalk.cli.arguments import read
-from ropewalk.cli.complete import complete_run, complete_target
-from ropewalk.cli.declare import Choice, Number, argument, command, option, verbosity
+from ropewalk.cli.complete import complete_run
+from ropewalk.cli.declare import argument, command, verbosity
 from ropewalk.cli.session import Session
+from ropewalk.cli.wishes import LEFTOVERS, takes_options, takes_pipeline, takes_workers
 from ropewalk.core.errors import UsageError
-
-LARGEST_SEED = 2**63 - 1
-_LEFTOVERS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
 @command(
     examples=["ropewalk run", "ropewalk run pipeline.py:train -p train.c=0.1 --month 7"],
-    context_settings=dict(_LEFTOVERS),
+    context_settings=dict(LEFTOVERS),
 )
-@argument("words", nargs=-1, metavar="[TARGET] [--PARAMETER VALUE]...", shell_complete=complete_target)
-@option(
-    "-p",
-    "--param",
-    "params",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of the pipeline, or TASK.PARAMETER.",
-)
-@option("--executor", type=Choice(["processes", "inline"]), default="processes", help="Where tasks run.")
-@option("--workers", type=Number(1, 1000), help="Number of worker processes; one for each CPU if not given.")
-@option("--seed", type=Number(0, LARGEST_SEED), default=0, help="Runs with different seeds share no results.")
-@option("--no-cache", is_flag=True, help="Execute everything, whatever is known.")
-@option("--force", multiple=True, metavar="TASK", help="Execute this task, whatever is known.")
+@takes_pipeline
+@takes_options
 @verbosity
 def run(
     session: Session,
@@ -60,8 +46,7 @@ def run(
 
 @command(examples=["ropewalk resume", "ropewalk resume 12 --workers 2"])
 @argument("run", required=False, shell_complete=complete_run)
-@option("--executor", type=Choice(["processes", "inline"]), default="processes", help="Where tasks run.")
-@option("--workers", type=Number(1, 1000), help="Number of worker processes; one for each CPU if not given.")
+@takes_workers
 @verbosity
 def resume(session: Session, run: str | None, executor: str, workers: int | None) -> int:
     """Continue a run that was interrupted, cancelled or failed; what succeeded is kept.
@@ -80,8 +65,7 @@ def resume(session: Session, run: str | None, executor: str, workers: int | None
 
 @command(examples=["ropewalk retry 3", "ropewalk retry last --executor inline"])
 @argument("run", shell_complete=complete_run)
-@option("--executor", type=Choice(["processes", "inline"]), default="processes", help="Where tasks run.")
-@option("--workers", type=Number(1, 1000), help="Number of worker processes; one for each CPU if not given.")
+@takes_workers
 @verbosity
 def retry(session: Session, run: str, executor: str, workers: int | None) -> int:
     """Run again what failed in a run, and what depends on it; what succeeded is kept.
