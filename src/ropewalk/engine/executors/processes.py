@@ -158,13 +158,8 @@ class ProcessExecutor:
         """Answer for the orders of workers that have ended, and start others in their place."""
         try:
             exits = self._nursery.exits()
-        except EOFError:
-            raise StoreError(
-                "the process that keeps the workers was killed",
-                code="P350",
-                facts=["finished work is safe"],
-                help=["ropewalk resume"],
-            ) from None
+        except (EOFError, OSError):
+            raise _nursery_gone() from None
         for name, status in exits:
             worker = self._workers.pop(name, None) or self._dying.pop(name, None)
             if worker is None:
@@ -304,8 +299,20 @@ class ProcessExecutor:
         place = next(n for n in range(2 * self.slots) if n not in used)
         self._begun.clear(place)
         name = name_of(place, self._started)
-        connection: socket.socket = self._nursery.spawn(name)
+        try:
+            connection: socket.socket = self._nursery.spawn(name)
+        except OSError:
+            raise _nursery_gone() from None
         self._workers[name] = _Worker(name, Connection(connection.detach()))
+
+
+def _nursery_gone() -> StoreError:
+    return StoreError(
+        "the process that keeps the workers was killed",
+        code="P350",
+        facts=["finished work is safe"],
+        help=["ropewalk resume"],
+    )
 
 
 def _oom_kills() -> int:
