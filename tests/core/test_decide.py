@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -353,12 +354,14 @@ def calls_of(decider: Decider, events: list[ev.Event]) -> int:
         nonlocal count
         count += event == "call"
 
+    gc.disable()  # whoever listens to collections would be counted, too
     sys.setprofile(profile)
     try:
         for event in events:
             decider.feed(event)
     finally:
         sys.setprofile(None)
+        gc.enable()
     return count
 
 
