@@ -158,7 +158,10 @@ class Scheduler:
         def is_due(node_id: str, item: int) -> bool:  # and not in the queue for a second time
             return (node_id, item) not in self._startable and self._is_due(node_id, item)
 
-        for node_id, item in self._queue.take(CHUNK, now, is_due):
+        taken = self._queue.take(CHUNK, now, is_due)
+        for node_id, item in taken:
+            if not self._is_due(node_id, item):
+                continue  # one before it has found that an input of both is lost
             try:
                 prepared = self._preparer.prepare(node_id)
                 sources = self._preparer.sources(prepared, item)
@@ -167,10 +170,8 @@ class Scheduler:
                 self._input_failed(node_id, item, error)
                 continue
             orders.setdefault(key, []).append((node_id, Order(prepared.job.id, item, 0, 0, key, sources)))
-        if not orders:
-            return False
         self._reuse_or_start(orders, now)
-        return True
+        return bool(taken)
 
     def _is_due(self, node_id: str, item: int) -> bool:
         """Whether a task run can start: it may have been cancelled, or lost an input, since it was queued."""

@@ -37,8 +37,8 @@ class Director(Protocol):
     def node_run(self, node: str) -> NodeRun:
         """The state of a node, as it was last committed."""
 
-    def fails(self, node: str, item: int) -> bool:
-        """Whether the next attempt of a task run fails by its own fault."""
+    def fails(self, node: str, order: Order) -> bool:
+        """Whether an attempt fails by its own fault."""
 
     def before_poll(self) -> None:
         """The scheduler waits for reports: a good moment to end it."""
@@ -120,7 +120,7 @@ class SimulatedExecutor:
             return Ended(*place, CANCELLED)
         if self._mishap() and self._director.node_run(job.node).losses.get(order.item, 0) < MAX_LOST:
             return Ended(*place, LOST)
-        if self._director.fails(job.node, order.item):
+        if self._director.fails(job.node, order):
             return Done(*place, Failed(WRONG)) if order.item % 2 else Ended(*place, TIMEOUT)
         return Done(*place, execute(job, order, self._functions[job.task], self._blobs))
 
