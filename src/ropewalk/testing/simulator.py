@@ -258,7 +258,7 @@ class Scene:
             try:
                 self._go_on(self.client)
             except (Crashed, RopewalkError, OSError) as error:
-                self.world.note(f"run {self.number}: {type(error).__name__} {str(error).splitlines()[:1]}")
+                self.world.note(f"run {self.number} is broken off: {type(error).__name__}")
             finally:
                 self.client.close()
                 self.client = None
@@ -282,7 +282,7 @@ class Scene:
 
     def is_to_go_on(self, state: RunState) -> bool:
         """Whether a run was broken off or cancelled."""
-        return state.finished in ("", "cancelled") or state.cancel_requested
+        return state.finished in ("", "cancelled") or (state.finished == "failed" and state.cancel_requested)
 
     def find(self, client: Client) -> runs.Run | None:
         """The run of this scene, if it was begun."""
@@ -351,12 +351,8 @@ def _is_last_loss(event: ev.Event) -> bool:
 
 
 def _brief(event: ev.Event) -> str:
-    shown = {
-        name: getattr(event, name)
-        for name in ("node", "item", "items", "token", "length", "reason", "state")
-        if hasattr(event, name)
-    }
-    return " ".join(f"{name}={value}" for name, value in shown.items())
+    names = ("node", "item", "items", "token", "length", "reason", "state")
+    return " ".join(f"{name}={getattr(event, name)}" for name in names if hasattr(event, name))
 
 
 @contextlib.contextmanager
