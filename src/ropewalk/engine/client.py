@@ -37,6 +37,8 @@ from ropewalk.store import events as log
 from ropewalk.store import runs
 from ropewalk.store.database import Database, open_database
 
+_ABANDONED: set[tuple[Path, int]] = set()  # runs that this process could not even disown, since the disk was full
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -145,6 +147,7 @@ class Client:
         self.check_resumable(run)
         with self._executor(work, options) as executor:
             run = runs.take_over(self.db, run, this_process())
+            _ABANDONED.discard((self.home.root, run.number))
             old = self.state(run)  # not before: until now somebody else may have written
             first: list[ev.Event] = []
             state = regraph(old, work.graph)
@@ -159,7 +162,7 @@ class Client:
 
     def check_resumable(self, run: runs.Run) -> None:
         """Refuse what cannot be continued."""
-        if run.is_open and is_alive(run.owner):
+        if run.is_open and is_alive(run.owner) and (self.home.root, run.number) not in _ABANDONED:
             raise UsageError(
                 f"run {run.number} is still running (process {run.owner.get('pid')})",
                 code="P303",
@@ -214,8 +217,10 @@ class Client:
             with _interruptible(scheduler, executor):
                 scheduler.drive(first)
         except BaseException:
-            with contextlib.suppress(StoreError):  # it may be what has just failed
+            try:
                 runs.disown(self.db, run)
+            except StoreError:  # it may be what has just failed
+                _ABANDONED.add((self.home.root, run.number))
             raise
         return RunResult(runs.get(self.db, run.number), state, self.blobs)
 
