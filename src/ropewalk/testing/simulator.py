@@ -16,7 +16,6 @@ import hashlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import TypeAlias
@@ -37,38 +36,13 @@ from ropewalk.store import runs
 from ropewalk.testing.clock import Stage
 from ropewalk.testing.graphs import FUNCTIONS, Shape, random_graph
 from ropewalk.testing.invariants import end_problems, problems, stored_state
+from ropewalk.testing.report import Report
 from ropewalk.testing.watch import Broken, Watch
 from ropewalk.testing.workers import SimulatedExecutor
 
 MAX_TURNS = 20_000
 CALM_AFTER_S = 300.0  # from then on nothing more goes wrong, and everything has to end
 Outcome: TypeAlias = dict[tuple[str, int], tuple[str, tuple[tuple[str, str], ...]]]
-
-
-@dataclass
-class Report:
-    """What happened in a simulation, and what must not have."""
-
-    seed: int
-    turns: int = 0
-    virtual_s: float = 0.0
-    commits: int = 0
-    crashes: int = 0
-    cancels: int = 0
-    lost_blobs: int = 0
-    full_disks: int = 0
-    trace: str = ""  # digest of all that happened: equal seeds have equal ones
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def replay(self) -> str:
-        """What to type to see it again."""
-        return f"PYTHONHASHSEED=0 python -m ropewalk.testing.simulator {self.seed}"
-
-    def __str__(self) -> str:
-        told = f"seed {self.seed}: {self.turns} turns, {self.virtual_s:.0f} virtual seconds, {self.commits} commits, "
-        told += f"{self.crashes} crashes, {self.cancels} cancels, {self.lost_blobs} lost blobs"
-        return "\n".join([told, *self.problems, *([f"replay: {self.replay}"] if self.problems else [])])
 
 
 class Crashed(BaseException):
@@ -277,6 +251,7 @@ class Scene:
             if self.is_to_go_on(self.state):
                 client.resume(run, work, options, self.listen)
         assert self.state is not None
+        self.look(client)
         self.world.note(f"run {self.number} has {self.state.finished}")
         self.ended = not self.is_to_go_on(self.state)
 
@@ -291,8 +266,16 @@ class Scene:
     def listen(self, step: Step) -> None:
         self.state = step.state
         self.world.report.commits += 1
+        if self.client is not None and self.rng.random() < 0.05:
+            self.look(self.client)
         for event in step.events:
             self.world.note(f"run {self.number}: {type(event).__name__} {_brief(event)}")
+
+    def look(self, client: Client) -> None:
+        """Compare the rows of the run with its events."""
+        run = self.find(client)
+        found = problems(client.db, run.number) if run is not None else []
+        self.world.report.problems += [f"run {self.number}: {problem}" for problem in found]
 
     def crash(self, where: str) -> None:
         """End the process: whatever it had not committed is gone, and it says nothing more."""
