@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ropewalk.core import events as ev
+from ropewalk.core import expr as ex
 from ropewalk.core.artifact import ArtifactRef, Failure
 from ropewalk.core.code import CodeFingerprint
 from ropewalk.core.decide import Command, Decider
@@ -17,6 +18,7 @@ ONE = ArtifactRef("6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875
 OUTPUTS = {"result": ONE}
 WRONG = Failure("exception", "ValueError: no", "builtins.ValueError", ("builtins.Exception",))
 LOST = Failure("lost", "its worker died")
+IF = ex.constant(True)  # a condition, or a list: the pure core does not look into it
 
 
 def task(name: str = "do") -> TaskSpec:

@@ -16,9 +16,8 @@ from ropewalk.core.expr import Ref
 from ropewalk.core.policy import Policy, Retry
 from ropewalk.core.state import CANCELLED, FAILED, SKIPPED, SUCCEEDED, WAITING, RunState, fold
 from ropewalk.core.wiring import Wiring, wire
-from tests.core.builders import LOST, OUTPUTS, WRONG, begun, feed, graph, node, succeed
+from tests.core.builders import IF, LOST, OUTPUTS, WRONG, begun, feed, graph, node, succeed
 
-IF = ex.constant(True)
 ALWAYS = Policy(run_if="always")
 RETRIES = Policy(Retry(1))
 

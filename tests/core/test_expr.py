@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -76,6 +77,14 @@ def test_containers_are_built_of_the_values_inside() -> None:
     assert ex.evaluate(Build("list", (), parts), values(a=1, p=2)) == [1, 2, "c"]
     assert ex.evaluate(Build("tuple", (), parts), values(a=1, p=2)) == (1, 2, "c")
     assert ex.evaluate(Build("dict", ("x", 1, None), parts), values(a=1, p=2)) == {"x": 1, 1: 2, None: "c"}
+
+
+def test_an_object_is_built_by_its_class() -> None:
+    point = Build("datetime:timedelta", ("days", "hours"), (Ref("a"), constant(2)))
+
+    assert ex.evaluate(point, values(a=1)) == dt.timedelta(days=1, hours=2)
+    assert ex.show(point) == "timedelta(days=a, hours=2)"
+    assert ex.from_json(ex.to_json(point)) == point
 
 
 def test_first_of_takes_the_first_that_is_there() -> None:

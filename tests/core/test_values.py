@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ropewalk.core.errors import UnstorableError
-from ropewalk.core.values import canonical, decode, digest, encode, parse
+from ropewalk.core.errors import DefinitionError, UnstorableError
+from ropewalk.core.values import canonical, decode, digest, encode, parse, show
 
 SIMPLE = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary(), st.datetimes(),
@@ -140,6 +140,31 @@ def test_a_value_that_contains_itself_is_refused_without_a_recursion_error() -> 
 
     with pytest.raises(UnstorableError, match="contains itself"):
         encode(endless)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ([1, "a", None], "[1, 'a', None]"),
+        ({"k": (1,)}, "{'k': (1,)}"),
+        ({1: 2}, "{1: 2}"),
+        ({3}, "{3}"),
+        (set(), "set()"),
+        (Colour.RED, "Colour.RED"),
+        (Pair(1, (2, 3)), "Pair(left=1, right=(2, 3))"),
+        (dt.date(2024, 2, 29), "datetime.date(2024, 2, 29)"),
+    ],
+    ids=repr,
+)
+def test_a_value_is_shown_as_a_person_would_write_it(value: Any, text: str) -> None:
+    assert show(encode(value)) == text
+
+
+def test_a_class_that_is_not_there_any_more_is_named() -> None:
+    with pytest.raises(DefinitionError, match="a value of the class `gone:Point` cannot be read here") as caught:
+        decode({"$": "object", "v": {}, "t": "gone:Point"})
+
+    assert "put `gone.py` where Python finds it" in caught.value.help[0]
 
 
 def test_digests_are_sha256_in_hex() -> None:
