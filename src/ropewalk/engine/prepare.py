@@ -9,10 +9,11 @@ from typing import Any
 
 from ropewalk.core import expr as ex
 from ropewalk.core.cachekey import cache_key, prefix
+from ropewalk.core.expr import Unavailable
 from ropewalk.core.graph import Node
 from ropewalk.core.state import RunState
 from ropewalk.engine.attempt import Job
-from ropewalk.engine.inputs import Load, Resolver, Source
+from ropewalk.engine.inputs import NOTHING, Load, Resolver, Source
 
 
 @dataclass(slots=True)
@@ -48,20 +49,21 @@ class Preparer:
         self._nodes.pop(node_id, None)
 
     def condition(self, node: Node) -> bool:
-        """Whether the node's condition holds.
-
-        Raises:
-            Unavailable: it refers to something that has no value.
-        """
+        """Whether the node's condition holds; one that looks at a result that is not there does not."""
         if node.when is None:
             return True
-        return bool(self._resolver.value(self._resolver.source(node.when)))
+        try:
+            source = self._resolver.source(node.when)
+        except Unavailable:
+            return False
+        return bool(self._resolver.value(source))
 
     def length(self, node: Node) -> int:
         """How many task runs a node has.
 
         Raises:
             TypeError: what it maps over is not a list.
+            Unavailable: it is not there.
             ValueError: lists that go together have different lengths.
         """
         if node.map is None:
@@ -79,6 +81,8 @@ class Preparer:
 
     def _length(self, binding: ex.Expr) -> int:
         if isinstance(binding, ex.Ref) and self._is_collection(binding):
+            if self._state.nodes[binding.node].whole:
+                raise Unavailable
             return self._state.nodes[binding.node].length
         return len(self._resolver.elements(self._resolver.source(binding)))
 
@@ -90,7 +94,7 @@ class Preparer:
 
     def _prepare(self, node: Node) -> Prepared:
         names = node.map.names if node.map is not None else ()
-        lenient = node.policy.run_if != "all_succeeded"
+        lenient = _is_lenient(node)
         sources = {
             name: self._resolver.source(binding, lenient=lenient)
             for name, binding in node.bindings.items()
@@ -102,7 +106,7 @@ class Preparer:
             if isinstance(binding, ex.Ref) and self._follows(node, binding):
                 aligned[name] = binding
             else:
-                elements[name] = self._resolver.elements(self._resolver.source(binding))
+                elements[name] = self._resolver.elements(self._resolver.source(binding, lenient=lenient))
         spec, cache = self._state.graph.spec(node.id), node.policy.cache
         self._jobs += 1
         timeout_s = node.policy.timeout_s
@@ -134,7 +138,7 @@ class Preparer:
             return ()
         if prepared.aligned:
             return tuple(
-                self._resolver.item_of(prepared.aligned[name], item)
+                self._item_of(prepared, prepared.aligned[name], item)
                 if name in prepared.aligned
                 else prepared.elements[name][item]
                 for name in prepared.job.mapped
@@ -148,6 +152,14 @@ class Preparer:
             indices.append(index)
         return tuple(column[index] for column, index in zip(columns, reversed(indices), strict=True))
 
+    def _item_of(self, prepared: Prepared, ref: ex.Ref, item: int) -> Source:
+        try:
+            return self._resolver.item_of(ref, item)
+        except Unavailable:
+            if _is_lenient(self._state.nodes[prepared.job.node].node):
+                return NOTHING
+            raise
+
     def key(self, prepared: Prepared, sources: tuple[Source, ...]) -> str:
         """The cache key of one task run."""
         if not sources:
@@ -158,3 +170,8 @@ class Preparer:
             if name not in prepared.ignored
         ]
         return cache_key(prepared.prefix, sorted(prepared.shared + own))
+
+
+def _is_lenient(node: Node) -> bool:
+    """Whether a node runs without results that are not there."""
+    return node.policy.run_if != "all_succeeded"

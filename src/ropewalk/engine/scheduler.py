@@ -137,10 +137,9 @@ class Scheduler:
         run = self._state.nodes[node_id]
         if run.opened or self._decider.pending[node_id]:
             return  # it was cancelled since it was asked for, or will be asked for again
-        node = run.node
         try:
-            if self._preparer.condition(node):
-                self._decider.feed(ev.Opened(node_id, self._preparer.length(node)))
+            if self._preparer.condition(run.node):
+                self._decider.feed(ev.Opened(node_id, self._preparer.length(run.node)))
             else:
                 self._decider.feed(ev.Skipped(node_id, None, "its condition is false"))
         except Exception as error:  # noqa: BLE001  # whatever is wrong with the condition or the list, the task fails
