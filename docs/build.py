@@ -25,11 +25,12 @@ def pages() -> dict[Path, str]:
     from ropewalk.author.pipeline import Pipeline
     from ropewalk.author.task import Task
     from ropewalk.cli.main import cli
+    from ropewalk.engine.checkpoint import Checkpoint, Timer
     from ropewalk.engine.context import Context
     from ropewalk.engine.result import RunResult
 
     names = {name: getattr(ropewalk, name) for name in ropewalk.__all__ if name != "__version__"}
-    returned = {kind.__name__: kind for kind in (Context, Pipeline, RunResult, Task)}
+    returned = {kind.__name__: kind for kind in (Checkpoint, Context, Pipeline, RunResult, Task, Timer)}
     return {REFERENCE / "cli.md": cli_page(cli), REFERENCE / "api.md": api_page(names, returned)}
 
 

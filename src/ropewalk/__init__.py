@@ -8,11 +8,14 @@ if TYPE_CHECKING:
     from ropewalk.author.convert import Doc, Range
     from ropewalk.author.each import cross, each
     from ropewalk.author.flow import first_of, otherwise, when
+    from ropewalk.author.guards import breaker, limit
     from ropewalk.author.pipeline import pipeline
     from ropewalk.author.shell import shell
     from ropewalk.author.task import task
+    from ropewalk.core.cache import Cache
     from ropewalk.core.errors import RopewalkError
-    from ropewalk.core.policy import Cache, Resources, Retry
+    from ropewalk.core.resources import Resources
+    from ropewalk.core.retry import Retry
     from ropewalk.engine.client import Client
     from ropewalk.engine.context import context
 
@@ -26,10 +29,12 @@ __all__ = [
     "Resources",
     "Retry",
     "RopewalkError",
+    "breaker",
     "context",
     "cross",
     "each",
     "first_of",
+    "limit",
     "otherwise",
     "pipeline",
     "shell",
@@ -38,17 +43,19 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Cache": "ropewalk.core.policy",
+    "Cache": "ropewalk.core.cache",
     "Client": "ropewalk.engine.client",
     "Doc": "ropewalk.author.convert",
     "Range": "ropewalk.author.convert",
-    "Resources": "ropewalk.core.policy",
-    "Retry": "ropewalk.core.policy",
+    "Resources": "ropewalk.core.resources",
+    "Retry": "ropewalk.core.retry",
     "RopewalkError": "ropewalk.core.errors",
+    "breaker": "ropewalk.author.guards",
     "context": "ropewalk.engine.context",
     "cross": "ropewalk.author.each",
     "each": "ropewalk.author.each",
     "first_of": "ropewalk.author.flow",
+    "limit": "ropewalk.author.guards",
     "otherwise": "ropewalk.author.flow",
     "pipeline": "ropewalk.author.pipeline",
     "shell": "ropewalk.author.shell",

@@ -202,7 +202,7 @@ def test_nothing_of_ropewalk_itself_is_read(load: Load) -> None:
         flow="""
         import ropewalk
         import ropewalk.author.task as t
-        from ropewalk.core.policy import Retry
+        from ropewalk.core.retry import Retry
         gpu = t.task(timeout=3)
         @t.task(retry=Retry(3))
         def f(): return Retry, ropewalk.__version__, ropewalk.core.policy.Resources()

@@ -7,7 +7,7 @@ from random import Random
 
 from ropewalk.core import expr as ex
 from ropewalk.core.graph import Graph, Node
-from ropewalk.core.state import FAILED, SKIPPED, SUCCEEDED, TaskState
+from ropewalk.core.taskstate import FAILED, SKIPPED, SUCCEEDED, TaskState
 from ropewalk.core.wiring import follows
 
 States = dict[str, list[TaskState]]
@@ -71,7 +71,7 @@ def _by_item(graph: Graph, node: Node) -> set[str]:
     """Mapped nodes that are only ever looked at item by item."""
     if node.map is None or node.map.mode != "zip":
         return set()
-    names = [name for name in node.map.names if follows(graph, node.bindings[name])]
+    names = [name for name in node.map.names if follows(graph.nodes.__getitem__, node.bindings[name])]
     rest = [binding for name, binding in node.bindings.items() if name not in names]
     rest += [node.when] if node.when is not None else []
     others = {ref.node for binding in rest for ref in ex.refs(binding)} | set(node.after)
@@ -114,7 +114,7 @@ def followed(graph: Graph, node_id: str) -> list[str]:
     """Mapped nodes that give a node its length."""
     node = graph.nodes[node_id]
     names = node.map.names if node.map is not None else ()
-    return [node.bindings[name].node for name in names if follows(graph, node.bindings[name])]
+    return [node.bindings[name].node for name in names if follows(graph.nodes.__getitem__, node.bindings[name])]
 
 
 def length_of(graph: Graph, fate: Fate, node_id: str, lengths: dict[str, int]) -> int | None:

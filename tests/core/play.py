@@ -8,8 +8,10 @@ from ropewalk.core import events as ev
 from ropewalk.core.artifact import ArtifactRef, Failure
 from ropewalk.core.decide import Decider, Kill, Open, Run, lost_events, running_items, stale
 from ropewalk.core.graph import Graph
+from ropewalk.core.noderun import IllegalMove, NodeRun
 from ropewalk.core.settle import MAX_LOST, settle
-from ropewalk.core.state import READY, SUCCEEDED, IllegalMove, NodeRun, RunState
+from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import READY, SUCCEEDED
 from ropewalk.testing.graphs import random_graph
 from ropewalk.testing.watch import Broken, Watch
 from tests.core.meaning import Fate, followed, length_of, states_of

@@ -13,8 +13,10 @@ from ropewalk.core import events as ev
 from ropewalk.core import expr as ex
 from ropewalk.core.decide import Decider, Kill, Open, Run, lost_events, stale
 from ropewalk.core.expr import Ref
-from ropewalk.core.policy import Policy, Retry
-from ropewalk.core.state import CANCELLED, FAILED, SKIPPED, SUCCEEDED, WAITING, RunState, fold
+from ropewalk.core.policy import Policy
+from ropewalk.core.retry import Retry
+from ropewalk.core.state import RunState, fold
+from ropewalk.core.taskstate import CANCELLED, FAILED, SKIPPED, SUCCEEDED, WAITING
 from ropewalk.core.wiring import Wiring, wire
 from tests.core.builders import IF, LOST, OUTPUTS, WRONG, begun, feed, graph, node, succeed
 
@@ -168,8 +170,8 @@ def test_items_of_one_result_of_a_map_are_not_taken_for_the_map_itself() -> None
         node("m", IF, each=("i0",)), node("n", first, each=("i0",)), node("o", "m", first, each=("i0", "i1"))
     )
 
-    assert wire(mapped, mapped.nodes["n"]) == Wiring(("m",), ())
-    assert wire(mapped, mapped.nodes["o"]) == Wiring(("m",), ())
+    assert wire(mapped.nodes.__getitem__, mapped.nodes["n"]) == Wiring(("m",), ())
+    assert wire(mapped.nodes.__getitem__, mapped.nodes["o"]) == Wiring(("m",), ())
 
 
 def test_a_long_chain_of_skips_does_not_exhaust_the_stack() -> None:

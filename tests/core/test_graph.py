@@ -34,7 +34,7 @@ def test_every_node_stands_after_what_it_needs_and_is_wired_to_all_of_it(made: G
     order = list(made.nodes)
 
     for name, node_ in made.nodes.items():
-        wiring = wire(made, node_)
+        wiring = wire(made.nodes.__getitem__, node_)
         assert all(order.index(up) < order.index(name) for up in made.upstream[name])
         assert sorted(wiring.barriers + wiring.aligned) == sorted(made.upstream[name])
         assert all(name in made.downstream[up] for up in made.upstream[name])
@@ -133,7 +133,7 @@ def test_a_deep_graph_is_no_deeper_for_python() -> None:
 def test_a_map_is_followed_item_by_item_where_nothing_else_of_it_is_needed(node_: Node, wiring: Wiring) -> None:
     made = graph(node("list"), node("m", "list", each=("i0",)), node_)
 
-    assert wire(made, made.nodes["x"]) == wiring
+    assert wire(made.nodes.__getitem__, made.nodes["x"]) == wiring
 
 
 @given(data=st.data())

@@ -11,7 +11,8 @@ from ropewalk.core import decide, events, state
 from ropewalk.core.decide import Decider, Wiring
 from ropewalk.core.events import Event
 from ropewalk.core.graph import Node
-from ropewalk.core.state import NodeRun, RunState
+from ropewalk.core.noderun import NodeRun
+from ropewalk.core.state import RunState
 from tests.core.play import Forgetful, Play, many_lives
 
 SEEDS = range(600)

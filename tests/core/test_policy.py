@@ -9,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ropewalk.core.artifact import Failure
+from ropewalk.core.cache import Cache
 from ropewalk.core.errors import DefinitionError
-from ropewalk.core.policy import Cache, Policy, Resources, Retry
+from ropewalk.core.options import with_options
+from ropewalk.core.policy import Policy
+from ropewalk.core.resources import Resources
+from ropewalk.core.retry import Retry
 
 VALUE_ERROR = Failure("exception", "no", "builtins.ValueError", ("builtins.Exception",))
 OS_ERROR = Failure("exception", "no", "builtins.FileNotFoundError", ("builtins.OSError", "builtins.Exception"))
@@ -97,11 +101,14 @@ def test_a_policy_is_read_back_as_it_was_written(retry: Retry, timeout: float | 
 
 
 def test_options_replace_parts_of_a_policy() -> None:
-    policy = Policy().with_options(retry=3, cache=False, timeout="2h", run_if="always", resources=Resources(cpu="500m"))
+    policy = with_options(
+        Policy(),
+        {"retry": 3, "cache": False, "timeout": "2h", "run_if": "always", "resources": Resources(cpu="500m")},
+    )
 
     assert (policy.retry.count, policy.cache.enabled, policy.timeout_s, policy.run_if) == (3, False, 7200.0, "always")
     assert policy.resources.cpu == 0.5
-    assert policy.with_options(timeout=None).timeout_s is None
+    assert with_options(policy, {"timeout": None}).timeout_s is None
 
 
 @pytest.mark.parametrize(
@@ -118,6 +125,6 @@ def test_options_replace_parts_of_a_policy() -> None:
 )
 def test_a_wrong_option_is_named_with_what_was_meant(options: dict[str, Any], message: str, help_: str | None) -> None:
     with pytest.raises(DefinitionError, match=message) as caught:
-        Policy().with_options(**options)
+        with_options(Policy(), options)
 
     assert caught.value.help == ((help_,) if help_ else ())

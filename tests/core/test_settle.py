@@ -8,9 +8,11 @@ import pytest
 
 from ropewalk.core import events as ev
 from ropewalk.core.artifact import Failure
+from ropewalk.core.cache import Cache
 from ropewalk.core.cachekey import cache_key, prefix, seed_of
 from ropewalk.core.graph import OutputSpec
-from ropewalk.core.policy import Cache, Policy, Retry
+from ropewalk.core.policy import Policy
+from ropewalk.core.retry import Retry
 from ropewalk.core.settle import MAX_LOST, settle
 from ropewalk.core.state import RunState, fold
 from tests.core.builders import LOST, WRONG, graph, node, task

@@ -7,7 +7,9 @@ import itertools
 import pytest
 
 from ropewalk.core import events as ev
-from ropewalk.core.state import FINAL, TRANSITIONS, IllegalMove, NodeRun, RunState, TaskState, fold, regraph
+from ropewalk.core.noderun import IllegalMove, NodeRun
+from ropewalk.core.state import RunState, fold, regraph
+from ropewalk.core.taskstate import FINAL, TRANSITIONS, TaskState
 from tests.core.builders import LOST, OUTPUTS, WRONG, graph, node
 from tests.core.play import snapshot
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ropewalk.core.state import TRANSITIONS
+from ropewalk.core.taskstate import TRANSITIONS
 from tests.docs.pages import ROOT, blocks
 
 PAGE = ROOT / "docs" / "explanation" / "states.md"

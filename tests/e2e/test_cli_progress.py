@@ -20,7 +20,8 @@ from ropewalk.core import events as ev
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import ArtifactRef, Failure, Usage
 from ropewalk.core.graph import Graph, MapSpec, Node, TaskSpec, make_graph
-from ropewalk.core.state import FAILED, RunState
+from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import FAILED
 from ropewalk.engine.executors.base import Progress as Told
 from ropewalk.engine.scheduler import Step
 from ropewalk.store.runs import Run

@@ -16,9 +16,9 @@ from ropewalk.author.override import override
 from ropewalk.author.pipeline import trace
 from ropewalk.author.source import clear_cache
 from ropewalk.core import expr as ex
+from ropewalk.core.cache import Cache
 from ropewalk.core.code import CodeFingerprint
 from ropewalk.core.graph import Graph, Node, TaskSpec, make_graph
-from ropewalk.core.policy import Cache
 from ropewalk.engine.client import Client, Options, Work
 from ropewalk.engine.explain.planning import make_plan
 from ropewalk.engine.result import RunResult
@@ -34,7 +34,7 @@ from ropewalk.author.each import each
 from ropewalk.author.flow import first_of, otherwise, when
 from ropewalk.author.pipeline import pipeline
 from ropewalk.author.task import task
-from ropewalk.core.policy import Cache
+from ropewalk.core.cache import Cache
 from ropewalk.engine.context import context
 """
 

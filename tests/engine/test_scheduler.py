@@ -11,7 +11,8 @@ from ropewalk.core import events as ev
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import Succeeded
 from ropewalk.core.expr import Ref
-from ropewalk.core.policy import Policy, Retry
+from ropewalk.core.policy import Policy
+from ropewalk.core.retry import Retry
 from ropewalk.engine.client import Client, Options, Work
 from ropewalk.engine.executors.base import Done, Executor, Report
 from ropewalk.engine.result import RunResult

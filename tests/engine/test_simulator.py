@@ -11,7 +11,7 @@ import pytest
 
 from ropewalk.core import decide
 from ropewalk.core import events as ev
-from ropewalk.core.policy import Retry
+from ropewalk.core.retry import Retry
 from ropewalk.core.state import RunState
 from ropewalk.engine import scheduler
 from ropewalk.engine.reuse import Reuse

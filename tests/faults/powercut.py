@@ -55,17 +55,20 @@ class Disk:
         _run("mount", "-o", "loop", str(self._image), str(self.folder))
 
 
-def lines_told_before_cut(disk: Disk, code: str, *arguments: str, told: int) -> list[str]:
+def lines_told_before_cut(disk: Disk, code: str, *arguments: str, told: int, quiet: bool = False) -> list[str]:
     """Run Python code that prints a line for everything that it calls durable, and cut the power after `told` lines.
 
     Another process syncs a file of its own all the time: that is what makes names reach the disk before their content.
+    On a `quiet` disk there is none: what the code does not sync itself does not reach the disk.
 
     Returns:
         All the lines that were told before the power went; the disk is mounted again.
     """
     other = str(disk.folder / "other")
     with (
-        subprocess.Popen([sys.executable, "-c", _SYNC_OTHERS, other], stderr=subprocess.DEVNULL) as others,
+        subprocess.Popen(
+            [sys.executable, "-c", "" if quiet else _SYNC_OTHERS, other], stderr=subprocess.DEVNULL
+        ) as others,
         subprocess.Popen(
             [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as writer,

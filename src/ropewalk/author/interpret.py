@@ -58,7 +58,7 @@ class _Run:
             self.states[node.id] = _FAILED
             self.error = self.error or error
 
-    def value_of(self, leaf: ex.Ref | ex.Param) -> Any:
+    def value_of(self, leaf: ex.Leaf) -> Any:
         if isinstance(leaf, ex.Param):
             return self.params[leaf.name]
         if self.states[leaf.node] != _SUCCEEDED:

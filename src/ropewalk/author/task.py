@@ -17,9 +17,14 @@ from ropewalk.author.outputs import output_spec
 from ropewalk.author.resolve import function_path
 from ropewalk.author.source import fingerprint
 from ropewalk.author.trace import current
+from ropewalk.core.cache import Cache
 from ropewalk.core.errors import DefinitionError, did_you_mean
 from ropewalk.core.graph import OutputSpec, TaskSpec
-from ropewalk.core.policy import Cache, Policy, Resources, Retry, RunIf
+from ropewalk.core.guard import Guard
+from ropewalk.core.options import with_options
+from ropewalk.core.policy import Policy, RunIf
+from ropewalk.core.resources import Resources
+from ropewalk.core.retry import Retry
 from ropewalk.core.values import find
 
 P = ParamSpec("P")
@@ -36,6 +41,16 @@ class TaskOptions(TypedDict, total=False):
     resources: Resources
     timeout: float | str | None
     run_if: RunIf
+    limit: int | None  # task runs of one map at the same time
+    partial_ok: float  # share of a map's task runs that have to succeed
+    priority: int
+    guards: Guard | list[Guard]  # limit(...) and breaker(...)
+    not_before: str
+    window: str
+    deadline: str
+    on_miss: str
+    expires: str
+    depends_on_past: bool
 
 
 class CallOptions(TaskOptions, total=False):
@@ -101,7 +116,7 @@ class Task(Generic[P, R_co]):
         return made
 
     def _policy(self, before: Policy, options: Mapping[str, Any]) -> Policy:
-        policy = before.with_options(**options)
+        policy = with_options(before, options)
         names = self.signature.parameters
         if any(p.kind is p.VAR_KEYWORD for p in names.values()):
             return policy

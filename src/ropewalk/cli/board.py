@@ -9,7 +9,9 @@ from typing import Any
 
 from ropewalk.core import events as ev
 from ropewalk.core.artifact import Outputs
-from ropewalk.core.state import CANCELLED, FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, NodeRun, RunState, TaskState
+from ropewalk.core.noderun import NodeRun
+from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import CANCELLED, FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, TaskState
 from ropewalk.engine.scheduler import Step
 
 MAX_KEPT_FAILURES = 5  # of a mapped node: the ones that are told one by one

@@ -10,7 +10,7 @@ from ropewalk.cli.board import Board
 from ropewalk.cli.console import Terminal, cells
 from ropewalk.cli.numbers import show_count, show_took
 from ropewalk.cli.rows import lay_out, line_of
-from ropewalk.core.state import FAILED, RUNNING
+from ropewalk.core.taskstate import FAILED, RUNNING
 
 FIRST_S = 0.3  # a run that is over sooner needs no block, and does not pay for loading what draws it
 EVERY_S = 0.1

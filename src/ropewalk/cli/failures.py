@@ -14,7 +14,8 @@ from ropewalk.core import expr as ex
 from ropewalk.core.artifact import Failure
 from ropewalk.core.errors import ExecutionError, RopewalkError, Where
 from ropewalk.core.graph import Node
-from ropewalk.core.state import FAILED, RunState
+from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import FAILED
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.recorded import Recorded
 from ropewalk.engine.explain.why import why

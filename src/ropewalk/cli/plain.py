@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from ropewalk.cli.board import MAX_KEPT_FAILURES, Board, Row
 from ropewalk.cli.rows import headline
-from ropewalk.core.state import FAILED
+from ropewalk.core.taskstate import FAILED
 from ropewalk.engine.scheduler import Step
 from ropewalk.store.runs import Run
 

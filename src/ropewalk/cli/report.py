@@ -17,7 +17,8 @@ from ropewalk.cli.session import Session
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import RopewalkError
 from ropewalk.core.graph import Graph
-from ropewalk.core.state import CANCELLED, FAILED, SKIPPED, SUCCEEDED, RunState
+from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import CANCELLED, FAILED, SKIPPED, SUCCEEDED
 from ropewalk.core.values import decode
 from ropewalk.store.runs import Run
 

@@ -11,7 +11,7 @@ from ropewalk.cli.console import Terminal, cells, fit, pad
 from ropewalk.cli.numbers import show_change, show_count, show_metric
 from ropewalk.core.artifact import Failure, Outputs
 from ropewalk.core.quantity import show_duration, show_size
-from ropewalk.core.state import CANCELLED, FAILED, SKIPPED
+from ropewalk.core.taskstate import CANCELLED, FAILED, SKIPPED
 
 MARKS = {
     "succeeded": ("✓", "green"), "cached": ("=", "cyan"), "kept": ("=", "cyan"), "failed": ("✗", "red"),

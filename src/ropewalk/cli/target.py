@@ -16,9 +16,9 @@ from ropewalk.author.override import override
 from ropewalk.author.pipeline import Pipeline, Traced, trace
 from ropewalk.cli.arguments import Wish, suggest_option
 from ropewalk.cli.session import Session
+from ropewalk.core.cache import Cache
 from ropewalk.core.errors import DefinitionError, RopewalkError, UsageError, Where, did_you_mean
 from ropewalk.core.graph import Graph
-from ropewalk.core.policy import Cache
 from ropewalk.engine.client import Work
 from ropewalk.store.runs import Run
 

@@ -14,6 +14,7 @@ from ropewalk.cli.runs import paint_state
 from ropewalk.cli.session import Session
 from ropewalk.core.errors import RopewalkError
 from ropewalk.core.quantity import show_duration, show_size
+from ropewalk.engine.checkpoint import newest
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.recorded import Recorded
 from ropewalk.store import tasks
@@ -75,6 +76,8 @@ def _story(session: Session, place: Place, row: TaskRun | None, recorded: Record
     yield f"{out.paint(name, 'bold')}  run {place.run.number}  {place.run.name}     {paint_state(state, out)}"
     if row is not None:
         yield from (f"  {text}" for text in _facts(row))
+    if (saved := newest(session.client.home, place.run.number, node.id, place.item or 0)) is not None:
+        yield f"  checkpoint {show_size(saved.ref.size_bytes)}, saved {show_moment(saved.at)}"
     if inputs := _inputs(recorded, place):
         yield from _section("inputs", inputs)
     if row is not None:

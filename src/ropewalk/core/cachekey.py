@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from ropewalk.core.cache import Cache
 from ropewalk.core.graph import TaskSpec
-from ropewalk.core.policy import Cache
 
 KEY_VERSION = 1
 
 
-def prefix(spec: TaskSpec, cache: Cache, environment: Mapping[str, str | None], seed: int) -> bytes:
-    """What all task runs of a node have in common: code, shape of the outputs, declared environment, seed."""
-    parts = [
+def prefix(
+    spec: TaskSpec, cache: Cache, environment: Mapping[str, str | None], seed: int, turn: tuple[int, ...] = ()
+) -> bytes:
+    """What all task runs of a node have in common: code, shape of the outputs, declared environment, seed, turn."""
+    parts: list[Any] = [
         KEY_VERSION,
         spec.code.digest,
         [spec.outputs.kind, list(spec.outputs.names), spec.outputs.type if spec.outputs.kind == "fields" else ""],
@@ -22,6 +25,8 @@ def prefix(spec: TaskSpec, cache: Cache, environment: Mapping[str, str | None], 
         [[name, environment.get(name)] for name in sorted(cache.env)],
         seed,
     ]
+    if turn:
+        parts.append(turn)
     return json.dumps(parts, separators=(",", ":")).encode()
 
 

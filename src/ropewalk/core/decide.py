@@ -6,27 +6,19 @@ the graph. Whoever drives it performs the commands and reports what came of them
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+import itertools
+from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from ropewalk.core import events as ev
 from ropewalk.core import expr as ex
-from ropewalk.core.artifact import Failure
 from ropewalk.core.events import Event
 from ropewalk.core.graph import Node
-from ropewalk.core.state import (
-    CANCELLED,
-    FAILED,
-    READY,
-    RUNNING,
-    SKIPPED,
-    SUCCEEDED,
-    WAITING,
-    NodeRun,
-    RunState,
-)
+from ropewalk.core.noderun import NodeRun
+from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, WAITING
 from ropewalk.core.wiring import Wiring, wire
 
 
@@ -71,20 +63,35 @@ class Decider:
         self.state = state
         self.events: list[Event] = []
         self.commands: list[Command] = []
-        graph = state.graph
-        self.wiring = {node_id: wire(graph, node) for node_id, node in graph.nodes.items()}
-        self._barrier_users: dict[str, list[str]] = {node_id: [] for node_id in graph.nodes}
-        self._aligned_users: dict[str, list[str]] = {node_id: [] for node_id in graph.nodes}
+        self.wiring: dict[str, Wiring] = {}
+        self._barrier_users: dict[str, list[str]] = {}
+        self._aligned_users: dict[str, list[str]] = {}
         self.pending: dict[str, int] = {}  # barriers that are not settled
-        for node_id, wiring in self.wiring.items():
-            for up in wiring.barriers:
-                self._barrier_users[up].append(node_id)
-            for up in wiring.aligned:
-                self._aligned_users[up].append(node_id)
-            self.pending[node_id] = sum(not state.nodes[up].settled for up in wiring.barriers)
-        self._unsettled = sum(not run.settled for run in state.nodes.values())
+        self._unsettled = 0
+        self._open_parts: Counter[tuple[str, int]] = Counter()  # of task runs: own nodes that are not settled
         self._asked: set[str] = set()  # nodes that are about to be opened, skipped or cancelled
         self._derived: deque[Event] = deque()  # follow from what was fed; taken in one after another, not nested
+        for node_id in state.nodes:
+            self._join(node_id)
+
+    def _join(self, node_id: str) -> None:
+        """Take a node in, after those that it needs."""
+        run = self.state.nodes[node_id]
+        wiring = self.wiring[node_id] = wire(self.state.node_of, run.node)
+        for up in wiring.barriers:
+            self._barrier_users.setdefault(up, []).append(node_id)
+        for up in wiring.aligned:
+            self._aligned_users.setdefault(up, []).append(node_id)
+            run.share = min(run.share, self.state.nodes[up].share)
+        self.pending[node_id] = sum(not self.state.nodes[up].settled for up in wiring.barriers)
+        if not run.settled:
+            self._unsettled += 1
+            if owner := self.state.owners.get(node_id):
+                self._open_parts[owner] += 1
+
+    def users(self, node_id: str) -> Sequence[str]:
+        """The nodes that need a node."""
+        return [*self._barrier_users.get(node_id, ()), *self._aligned_users.get(node_id, ())]
 
     def take(self) -> tuple[list[Event], list[Command]]:
         """What came of the events fed since the last call."""
@@ -108,16 +115,18 @@ class Decider:
         Raises:
             IllegalMove: the event does not fit the state, for example because its lease was lost.
         """
-        if isinstance(event, ev.CancelRequested):
-            self._cancel(event)
-        else:
-            self._take_in(event)
+        self._take_in(event)
         self._drain()
 
     def _take_in(self, event: Event) -> None:
+        if isinstance(event, ev.CancelRequested):
+            self._cancel(event)
+            return
         node_id = getattr(event, "node", None)
-        if node_id is None:
+        if node_id is None or isinstance(event, ev.DeadlineMissed):
             self._record(event)
+            if isinstance(event, ev.Undoing):
+                self._welcome()
             return
         run = self.state.nodes[node_id]
         was_settled = run.settled
@@ -143,7 +152,7 @@ class Decider:
 
     def runnable(self, node_id: str, item: int) -> bool:
         """Whether everything that a ready item needs is still there; what was lost comes back with another `Run`."""
-        if self.pending[node_id]:
+        if self.pending[node_id] or self._is_held(self.state.nodes[node_id], item):
             return False
         return all(self.state.nodes[up].state(item) is SUCCEEDED for up in self.wiring[node_id].aligned)
 
@@ -154,8 +163,10 @@ class Decider:
     def _follow(self, event: Event, run: NodeRun) -> None:
         """Consequences for the items of the node itself and for the items aligned with them."""
         node_id = run.node.id
-        if isinstance(event, (ev.Succeeded, ev.Reused)):
+        if isinstance(event, (ev.Succeeded, ev.Reused, ev.Gathered)):
             self._tell_aligned(node_id, (event.item,))
+        elif isinstance(event, ev.Expanded):
+            self._welcome()
         elif isinstance(event, ev.Opened):
             self._asked.discard(node_id)
             self._consider(node_id)
@@ -168,11 +179,22 @@ class Decider:
         elif isinstance(event, ev.ResultLost):
             self._ask_again(run, event.item)
 
+    def _welcome(self) -> None:
+        """Take in nodes that have just come into being."""
+        new = list(itertools.takewhile(lambda node_id: node_id not in self.wiring, reversed(self.state.nodes)))[::-1]
+        for node_id in new:
+            self._join(node_id)
+        for node_id in new:
+            self._consider(node_id)
+
     def _follow_failure(self, event: ev.AttemptFailed) -> None:
-        if event.retry_at is None:
-            self._tell_aligned(event.node, (event.item,))
-        else:
-            self._ask_again(self.state.nodes[event.node], event.item)
+        run = self.state.nodes[event.node]
+        if event.retry_at is not None:
+            self._ask_again(run, event.item)
+            return
+        self._tell_aligned(event.node, (event.item,))
+        if self.state.base.policy.on_failure == "fail_fast" and run.failed_too_much:
+            self._derived.append(ev.CancelRequested(f"fail_fast, since {event.node} failed"))
 
     def _ask_again(self, run: NodeRun, item: int) -> None:
         """An item that had been started is ready again. What it needs may have been lost since."""
@@ -189,7 +211,7 @@ class Decider:
             self.commands.append(Run(node_id, (item,), run.ready_at.get(item)))
 
     def _tell_aligned(self, node_id: str, items: Sequence[int]) -> None:
-        for user in self._aligned_users[node_id]:
+        for user in self._aligned_users.get(node_id, ()):
             for item in items:
                 self._consider_item(user, item)
 
@@ -202,15 +224,33 @@ class Decider:
             return
         change = -1 if settled else 1
         self._unsettled += change
-        for user in self._barrier_users[run.node.id]:
+        if owner := self.state.owners.get(run.node.id):
+            self._count_part(owner, change)
+        for user in self._barrier_users.get(run.node.id, ()):
             self.pending[user] += change
             if self.pending[user] == 0:
                 self._consider(user)
             elif not settled:
                 self._asked.discard(user)
 
+    def _count_part(self, owner: tuple[str, int], change: int) -> None:
+        """One of a task run's own nodes is settled, or is not any more; after the last one it is the owner's turn."""
+        self._open_parts[owner] += change
+        if not self._open_parts[owner]:
+            del self._open_parts[owner]
+            node_id, item = owner
+            run = self.state.nodes[node_id]
+            if run.state(item) is WAITING:
+                run.move(item, READY)
+            if run.state(item) is READY:
+                self.commands.append(Run(node_id, (item,)))
+
+    def _is_held(self, run: NodeRun, item: int) -> bool:
+        """Whether a task run waits for nodes of its own, or for a person."""
+        return item in run.asked or (item in run.parts and (run.node.id, item) in self._open_parts)
+
     def _wake_aligned(self, node_id: str) -> None:
-        for user in self._aligned_users[node_id]:
+        for user in self._aligned_users.get(node_id, ()):
             if not self.state.nodes[user].opened:
                 self._consider(user)
 
@@ -248,10 +288,10 @@ class Decider:
                 self._consider_item(run.node.id, item)
             return
         waiting = run.counts[WAITING]
-        if waiting == run.length:
+        if waiting == run.length and not run.parts and not run.asked:
             items: Sequence[int] = range(run.length)
         else:
-            items = list(run.items(WAITING, READY))
+            items = [item for item in run.items(WAITING, READY) if not self._is_held(run, item)]
         for item in items if waiting else ():
             if run.state(item) is WAITING:
                 run.move(item, READY)
@@ -274,6 +314,8 @@ class Decider:
         run = self.state.nodes[node_id]
         if not run.opened or run.whole or self.pending[node_id] or run.state(item) not in (WAITING, READY):
             return
+        if self._is_held(run, item):
+            return
         ups = self.wiring[node_id].aligned
         states = [self.state.nodes[up].state(item) for up in ups]
         if all(s is SUCCEEDED for s in states):
@@ -289,7 +331,7 @@ class Decider:
         if ended := next((up for up in wiring.aligned if self.state.nodes[up].whole), ""):
             return f"needs {ended}"
         runs = [self.state.nodes[up] for up in wiring.barriers]
-        failed = [r.node.id for r in runs if r.counts[FAILED] or r.counts[CANCELLED]]
+        failed = [r.node.id for r in runs if r.failed_too_much]
         rule = node.policy.run_if
         if rule in ("all_done", "always"):
             return ""
@@ -303,7 +345,7 @@ class Decider:
         exprs = [*node.bindings.values(), *((node.when,) if node.when is not None else ())]
         hard = [ref.node for e in exprs for ref in ex.hard_refs(e)] + list(node.after)
         for up in hard:
-            if up in self.wiring[node.id].barriers and not self.state.nodes[up].all_succeeded:
+            if up in self.wiring[node.id].barriers and not self.state.nodes[up].enough_succeeded:
                 return f"needs {up}"
         for choice in (c for e in exprs for c in ex.choices(e)):
             if not self._has_choice(choice):
@@ -313,7 +355,7 @@ class Decider:
     def _has_choice(self, choice: ex.FirstOf) -> bool:
         for option in choice.options:
             runs = [self.state.nodes[ref.node] for ref in ex.refs(option)]
-            if all(r.all_succeeded for r in runs):
+            if all(r.enough_succeeded for r in runs):
                 return True
             if not any(r.counts[SKIPPED] for r in runs):
                 return False  # it failed, which no other branch makes good
@@ -337,44 +379,13 @@ class Decider:
     def _finish(self) -> None:
         if self._unsettled or self.state.finished:
             return
-        runs = self.state.nodes.values()
+        runs = [run for run in self.state.nodes.values() if run.failed_too_much]
         if any(r.counts[FAILED] for r in runs):
             outcome = "failed"
-        elif any(r.counts[CANCELLED] for r in runs):
-            outcome = "cancelled"
         else:
-            outcome = "succeeded"
-        self._record(ev.RunFinished(outcome))
-
-
-def stale(state: RunState, changed: Iterable[str]) -> tuple[str, ...]:
-    """Nodes whose results do not count any more when a run is reopened.
-
-    These are the `changed` ones, and those with an input that may come out differently now, because something before
-    it had failed or been cancelled: a report over whatever had succeeded, or the other option of a `first_of`.
-    """
-    found, unsure = set(changed), set[str]()
-    for node_id, node in state.graph.nodes.items():
-        run, wiring = state.nodes[node_id], wire(state.graph, node)
-        other = not unsure.isdisjoint(wiring.barriers) or not found.isdisjoint(wiring.aligned)
-        if run.has_results and other:
-            found.add(node_id)
-        sure = run.settled and not run.counts[FAILED] and not run.counts[CANCELLED]
-        if node_id in found or not sure or not unsure.isdisjoint(state.graph.upstream[node_id]):
-            unsure.add(node_id)
-    return tuple(node_id for node_id in state.nodes if node_id in found)
-
-
-def running_items(state: RunState) -> list[tuple[str, int, int]]:
-    """Node, item and token of every attempt that is under way."""
-    return [(node_id, item, token) for node_id, run in state.nodes.items() for item, token in run.tokens.items()]
-
-
-def lost_events(state: RunState, failure: Failure, at: float) -> Iterable[Event]:
-    """For each attempt under way: it was lost through no fault of its own and may start again at once.
-
-    Unless the author says `Retry(not_on=["lost"])`: then its body runs at most once.
-    """
-    for node_id, item, token in running_items(state):
-        again = "lost" not in state.nodes[node_id].node.policy.retry.not_on
-        yield ev.AttemptFailed(node_id, item, token, failure, at if again else None, counted=False)
+            outcome = "cancelled" if runs else "succeeded"
+        if runs and self.state.effects:
+            self._take_in(ev.Undoing(tuple(reversed(self.state.effects))))
+            self._drain()
+        else:
+            self._record(ev.RunFinished(outcome))

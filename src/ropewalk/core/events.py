@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from ropewalk.core import expr as ex
 from ropewalk.core.artifact import ArtifactRef, Failure, Outputs, Usage
 from ropewalk.core.errors import VersionError
+from ropewalk.core.expr import Expr
+from ropewalk.core.graph import Body, body_from_json, body_to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Started:
     items: tuple[int, ...]
     token: int  # fencing token; a report that carries another is refused
     worker: str
+    at: float = 0.0  # seconds since the epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,85 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """Somebody asked the run to rest."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """Nothing runs, and nothing can before a person acts: no process keeps the run any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """A process has taken up a run that rested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """A task run got nodes of its own: those of an item, of a turn, of a tree, or those that a task decided on."""
+
+    node: str
+    item: int
+    turn: int  # 1, or the number of a loop's turn
+    args: dict[str, Expr]  # what the slots of the body are filled with
+    body: Body | None = None  # None: the one that the graph has for the node
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The task run's own nodes have ended, or its question was answered, and this is what came of it."""
+
+    node: str
+    item: int
+    outputs: Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A person is asked for approval."""
+
+    node: str
+    item: int
+    at: float
+    expires_at: float | None = None
+    message: str = ""
+    role: str = ""
+    excluded: str = ""  # who must not answer
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A person has answered, or the time for that is over."""
+
+    node: str
+    item: int
+    verdict: str  # approved | rejected | expired
+    by: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """The run will not succeed, so the effects of what had finished are taken back, in this order."""
+
+    effects: tuple[tuple[str, int], ...]  # node and item
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineMissed:
+    """Something was not done in time."""
+
+    node: str  # empty: the run
+    deadline: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
 class ResultLost:
     """A stored result is missing or corrupt, so its task run is to be executed again."""
 
@@ -110,6 +193,7 @@ class Reopened:
 
     graph: str  # digest of the graph from here on
     reset: tuple[str, ...]  # nodes whose results do not count any more
+    only: dict[str, list[int]] | None = None  # failed task runs that are tried again; None: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +205,8 @@ class RunFinished:
 
 Event: TypeAlias = (
     Opened | Started | Succeeded | Reused | AttemptFailed | Skipped | Cancelled | CancelRequested | ResultLost
-    | Reopened | RunFinished
+    | Reopened | RunFinished | PauseRequested | Rested | Woken | Expanded | Gathered | Asked | Answered
+    | DeadlineMissed | Undoing
 )  # fmt: skip
 
 _compact = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -145,7 +230,7 @@ def _items(items: tuple[int, ...] | None) -> list[int] | None:
 
 _DUMP: dict[type, Callable[[Any], list[Any]]] = {
     Opened: lambda e: ["opened", e.node, e.length],
-    Started: lambda e: ["started", e.node, e.items, e.token, e.worker],
+    Started: lambda e: ["started", e.node, e.items, e.token, e.worker, round(e.at, 6)],
     Succeeded: lambda e: [
         "succeeded", e.node, e.item, e.token, e.key, dump_outputs(e.outputs), _usage(e.usage), e.metrics,
     ],
@@ -157,13 +242,25 @@ _DUMP: dict[type, Callable[[Any], list[Any]]] = {
     Cancelled: lambda e: ["cancelled", e.node, _items(e.items)],
     CancelRequested: lambda e: ["cancel_requested", e.by],
     ResultLost: lambda e: ["result_lost", e.node, e.item, e.digest],
-    Reopened: lambda e: ["reopened", e.graph, list(e.reset)],
+    Reopened: lambda e: ["reopened", e.graph, list(e.reset), e.only],
+    PauseRequested: lambda e: ["pause_requested", e.by],
+    Rested: lambda e: ["rested", e.reason],
+    Woken: lambda _: ["woken"],
+    Expanded: lambda e: [
+        "expanded", e.node, e.item, e.turn, {name: ex.to_json(arg) for name, arg in e.args.items()},
+        None if e.body is None else body_to_json(e.body),
+    ],
+    Gathered: lambda e: ["gathered", e.node, e.item, dump_outputs(e.outputs)],
+    Asked: lambda e: ["asked", e.node, e.item, e.at, e.expires_at, e.message, e.role, e.excluded],
+    Answered: lambda e: ["answered", e.node, e.item, e.verdict, e.by, e.reason, e.at],
+    DeadlineMissed: lambda e: ["deadline_missed", e.node, e.deadline],
+    Undoing: lambda e: ["undoing", e.effects],
     RunFinished: lambda e: ["finished", e.state],
 }  # fmt: skip
 
 _LOAD: dict[str, Callable[[list[Any]], Event]] = {
     "opened": lambda d: Opened(d[1], d[2]),
-    "started": lambda d: Started(d[1], tuple(d[2]), d[3], d[4]),
+    "started": lambda d: Started(d[1], tuple(d[2]), *d[3:]),
     "succeeded": lambda d: Succeeded(d[1], d[2], d[3], d[4], load_outputs(d[5]), Usage(*d[6]), d[7]),
     "reused": lambda d: Reused(d[1], d[2], d[3], load_outputs(d[4]), d[5], d[6], d[7]),
     "failed": lambda d: AttemptFailed(d[1], d[2], d[3], Failure.from_json(d[4]), d[5], d[6], Usage(*d[7])),
@@ -171,7 +268,22 @@ _LOAD: dict[str, Callable[[list[Any]], Event]] = {
     "cancelled": lambda d: Cancelled(d[1], None if d[2] is None else tuple(d[2])),
     "cancel_requested": lambda d: CancelRequested(d[1]),
     "result_lost": lambda d: ResultLost(d[1], d[2], d[3]),
-    "reopened": lambda d: Reopened(d[1], tuple(d[2])),
+    "reopened": lambda d: Reopened(d[1], tuple(d[2]), *d[3:]),
+    "pause_requested": lambda d: PauseRequested(d[1]),
+    "rested": lambda d: Rested(d[1]),
+    "woken": lambda _: Woken(),
+    "expanded": lambda d: Expanded(
+        d[1],
+        d[2],
+        d[3],
+        {name: ex.from_json(arg) for name, arg in d[4].items()},
+        None if d[5] is None else body_from_json(d[5]),
+    ),
+    "gathered": lambda d: Gathered(d[1], d[2], load_outputs(d[3])),
+    "asked": lambda d: Asked(*d[1:]),
+    "answered": lambda d: Answered(*d[1:]),
+    "deadline_missed": lambda d: DeadlineMissed(d[1], d[2]),
+    "undoing": lambda d: Undoing(tuple((node, item) for node, item in d[1])),
     "finished": lambda d: RunFinished(d[1]),
 }
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ropewalk.core.artifact import ArtifactRef
 from ropewalk.core.values import decode, encode, find
 from ropewalk.core.values import show as show_value
 
@@ -59,7 +60,30 @@ class FirstOf:
     options: tuple[Expr, ...]
 
 
-Expr: TypeAlias = Const | Param | Ref | Op | Build | FirstOf
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a value at `path`."""
+
+    of: Expr
+    path: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What a body of nodes is given each time it comes into being; it is filled then."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An artifact that a task kept for the nodes that it adds."""
+
+    ref: ArtifactRef
+
+
+Leaf: TypeAlias = Ref | Param | Slot | Held
+Expr: TypeAlias = Const | Leaf | Op | Build | FirstOf | Part
 
 OPERATORS: dict[str, tuple[str, Callable[..., Any]]] = {
     "ge": (">=", operator.ge), "gt": (">", operator.gt), "le": ("<=", operator.le), "lt": ("<", operator.lt),
@@ -83,7 +107,7 @@ def constant(value: Any) -> Const:
     return Const(encode(value))
 
 
-def evaluate(expr: Expr, value_of: Callable[[Ref | Param], Any]) -> Any:
+def evaluate(expr: Expr, value_of: Callable[[Leaf], Any]) -> Any:
     """The value of an expression; `value_of` gives what references and parameters stand for.
 
     Raises:
@@ -91,10 +115,12 @@ def evaluate(expr: Expr, value_of: Callable[[Ref | Param], Any]) -> Any:
     """
     if isinstance(expr, Const):
         return decode(expr.data)
-    if isinstance(expr, (Ref, Param)):
+    if isinstance(expr, (Ref, Param, Slot, Held)):
         return value_of(expr)
     if isinstance(expr, FirstOf):
         return _first_available(expr, value_of)
+    if isinstance(expr, Part):
+        return project(evaluate(expr.of, value_of), expr.path)
     if isinstance(expr, Op):
         return OPERATORS[expr.name][1](*(evaluate(a, value_of) for a in expr.args))
     return assemble(expr, [evaluate(item, value_of) for item in expr.items])
@@ -109,7 +135,7 @@ def assemble(build: Build, values: list[Any]) -> Any:
     return tuple(values) if build.kind == "tuple" else values
 
 
-def _first_available(expr: FirstOf, value_of: Callable[[Ref | Param], Any]) -> Any:
+def _first_available(expr: FirstOf, value_of: Callable[[Leaf], Any]) -> Any:
     for option in expr.options:
         try:
             return evaluate(option, value_of)
@@ -160,6 +186,8 @@ def _parts(expr: Expr) -> tuple[Expr, ...]:
         return expr.args
     if isinstance(expr, Build):
         return expr.items
+    if isinstance(expr, Part):
+        return (expr.of,)
     return expr.options if isinstance(expr, FirstOf) else ()
 
 
@@ -173,10 +201,18 @@ def show(expr: Expr) -> str:
         return expr.node + show_path(expr.path)
     if isinstance(expr, FirstOf):
         return f"first_of({', '.join(map(show, expr.options))})"
+    if isinstance(expr, Part):
+        return (f"({show(expr.of)})" if isinstance(expr.of, Op) else show(expr.of)) + show_path(expr.path)
+    if isinstance(expr, (Slot, Held)):
+        return expr.name.partition("@")[0] if isinstance(expr, Slot) else expr.ref.preview or expr.ref.type
     if isinstance(expr, Op):
         sign = OPERATORS[expr.name][0]
         args = [f"({show(a)})" if isinstance(a, Op) else show(a) for a in expr.args]
         return f" {sign} ".join(args) if len(args) == 2 else sign + args[0]
+    return _show_build(expr)
+
+
+def _show_build(expr: Build) -> str:
     if expr.kind == "dict":
         return "{" + ", ".join(f"{k!r}: {show(v)}" for k, v in zip(expr.keys, expr.items, strict=True)) + "}"
     if ":" in expr.kind:
@@ -201,6 +237,12 @@ def to_json(expr: Expr) -> list[Any]:
         return ["ref", expr.node, [list(step) for step in expr.path]]
     if isinstance(expr, FirstOf):
         return ["first_of", [to_json(o) for o in expr.options]]
+    if isinstance(expr, Part):
+        return ["part", to_json(expr.of), [list(step) for step in expr.path]]
+    if isinstance(expr, Slot):
+        return ["slot", expr.name]
+    if isinstance(expr, Held):
+        return ["held", expr.ref.to_json()]
     if isinstance(expr, Op):
         return ["op", expr.name, [to_json(a) for a in expr.args]]
     return ["build", expr.kind, [encode(k) for k in expr.keys], [to_json(i) for i in expr.items]]
@@ -219,4 +261,49 @@ def from_json(data: list[Any]) -> Expr:
         return FirstOf(tuple(map(from_json, data[1])))
     if kind == "op":
         return Op(data[1], tuple(map(from_json, data[2])))
+    if kind == "part":
+        return Part(from_json(data[1]), tuple((step[0], step[1]) for step in data[2]))
+    if kind == "slot":
+        return Slot(data[1])
+    if kind == "held":
+        return Held(ArtifactRef.from_json(data[1]))
     return Build(data[1], tuple(decode(k) for k in data[2]), tuple(map(from_json, data[3])))
+
+
+def part(expr: Expr, path: tuple[Step, ...]) -> Expr:
+    """The part of an expression's value at `path`, as directly as it can be said.
+
+    Raises:
+        AttributeError, KeyError, IndexError, TypeError: a constant or a container has no such part.
+    """
+    if not path:
+        return expr
+    if isinstance(expr, Ref):
+        return Ref(expr.node, (*expr.path, *path))
+    if isinstance(expr, Part):
+        return Part(expr.of, (*expr.path, *path))
+    if isinstance(expr, Const):
+        return constant(project(decode(expr.data), path))
+    if isinstance(expr, FirstOf):
+        return FirstOf(tuple(part(option, path) for option in expr.options))
+    if isinstance(expr, Build):
+        keys = expr.keys or range(len(expr.items))
+        return part(dict(zip(keys, expr.items, strict=True))[path[0][1]], path[1:])
+    return Part(expr, path)
+
+
+def fill(expr: Expr, slots: Mapping[str, Expr], name: Callable[[str], str]) -> Expr:
+    """The expression with other expressions in place of slots, and other names of nodes."""
+    if isinstance(expr, Ref):
+        return Ref(name(expr.node), expr.path)
+    if isinstance(expr, Slot):
+        return slots.get(expr.name, expr)
+    if isinstance(expr, Part):
+        return part(fill(expr.of, slots, name), expr.path)
+    if isinstance(expr, Op):
+        return Op(expr.name, tuple(fill(a, slots, name) for a in expr.args))
+    if isinstance(expr, Build):
+        return Build(expr.kind, expr.keys, tuple(fill(i, slots, name) for i in expr.items))
+    if isinstance(expr, FirstOf):
+        return FirstOf(tuple(fill(o, slots, name) for o in expr.options))
+    return expr

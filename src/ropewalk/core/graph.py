@@ -13,12 +13,14 @@ from ropewalk.core import expr as ex
 from ropewalk.core.code import CodeFingerprint
 from ropewalk.core.errors import DefinitionError, VersionError
 from ropewalk.core.expr import Expr, Ref
-from ropewalk.core.policy import Policy
+from ropewalk.core.policy import Policy, RunPolicy
+from ropewalk.core.special import KINDS, Special, kind_of
+from ropewalk.core.special import from_json as special_from_json
+from ropewalk.core.special import to_json as special_to_json
 from ropewalk.core.values import digest
 
 GRAPH_VERSION = 1
 MAX_DRAWN = 400  # nodes of a picture
-KINDS = ("task",)  # loops, waits, approvals and sub-graphs join here; a node of another kind is refused by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,20 @@ class Node:
     map: MapSpec | None = None
     when: Expr | None = None
     after: tuple[str, ...] = ()  # control dependencies
-    kind: str = "task"
+    special: Special | None = None  # what it is besides a call of a task
+    turn: tuple[int, ...] = ()  # of the loops that it is in; equal work in different turns is not the same
     file: str = ""  # where the pipeline calls it
     line: int = 0
+
+    @property
+    def kind(self) -> str:
+        """One of `special.KINDS`."""
+        return kind_of(self.special)
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The nodes that it needs, without repetition, in order of first mention."""
+        return tuple(dict.fromkeys(ref.node for ref in self.refs()))
 
     def refs(self) -> Iterator[Ref]:
         """Every reference of the node: inputs, condition and control dependencies."""
@@ -73,6 +86,17 @@ class Node:
             yield from ex.refs(self.when)
         for node in self.after:
             yield Ref(node)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Nodes that come into being while a run goes on, once or often: a turn of a loop, an item of a mapped pipeline."""
+
+    nodes: Mapping[str, Node]  # in topological order; with references to each other, to nodes outside, and to slots
+    output: Expr  # the result of one of the nodes
+    slots: tuple[str, ...] = ()
+    until: Expr | None = None  # of a loop: it ends after the turn in which this holds; None: after the last one
+    tasks: Mapping[str, TaskSpec] = field(default_factory=dict)  # of a body that a task made: those it calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +124,8 @@ class Graph:
     output: Expr | None = None
     file: str = ""
     doc: str = ""
+    bodies: Mapping[str, Body] = field(default_factory=dict)
+    policy: RunPolicy = RunPolicy()
 
     @cached_property
     def digest(self) -> str:
@@ -109,7 +135,7 @@ class Graph:
     @cached_property
     def upstream(self) -> dict[str, tuple[str, ...]]:
         """For each node the nodes that it needs, without repetition, in order of first mention."""
-        return {n.id: tuple(dict.fromkeys(r.node for r in n.refs())) for n in self.nodes.values()}
+        return {n.id: n.upstream for n in self.nodes.values()}
 
     @cached_property
     def downstream(self) -> dict[str, tuple[str, ...]]:
@@ -150,7 +176,7 @@ class Graph:
 
     def to_json(self, *, places: bool = True) -> dict[str, Any]:
         """The graph as versioned JSON-able data; without `places` it holds no file names and lines."""
-        return {
+        data: dict[str, Any] = {
             "version": GRAPH_VERSION,
             "name": self.name,
             "doc": self.doc if places else "",
@@ -160,19 +186,27 @@ class Graph:
             "nodes": [_node_to_json(n, places) for n in self.nodes.values()],
             "output": None if self.output is None else ex.to_json(self.output),
         }
+        if self.bodies:
+            data["bodies"] = {name: body_to_json(body, places) for name, body in self.bodies.items()}
+        if policy := self.policy.to_json():
+            data["policy"] = policy
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Graph:
         """The graph that `to_json` wrote.
 
         Raises:
-            VersionError: it was written by a newer version.
+            VersionError: it was written by a newer version, or has nodes of a kind that this one does not know.
         """
         if data["version"] > GRAPH_VERSION:
             raise VersionError(
                 f"graph `{data['name']}` has format {data['version']}, newer than this program's {GRAPH_VERSION}",
                 help=["pip install --upgrade ropewalk"],
             )
+        for node in data["nodes"]:
+            if node["kind"] not in KINDS:
+                raise VersionError(f"node `{node['id']}` is of kind `{node['kind']}`, which this version cannot run")
         return cls(
             data["name"],
             {name: _task_from_json(name, t) for name, t in data["tasks"].items()},
@@ -181,6 +215,8 @@ class Graph:
             None if data["output"] is None else ex.from_json(data["output"]),
             data["file"],
             data["doc"],
+            {name: body_from_json(body) for name, body in data.get("bodies", {}).items()},
+            RunPolicy.from_json(data.get("policy", {})),
         )
 
 
@@ -200,8 +236,6 @@ def make_graph(
             f"pipeline `{name}` has no tasks", code="P211", help=["call at least one @task function inside it"]
         )
     for node in nodes.values():
-        if node.kind not in KINDS:
-            raise VersionError(f"node `{node.id}` is of kind `{node.kind}`, which this version cannot run")
         for ref in node.refs():
             if ref.node not in nodes:
                 raise DefinitionError(f"node `{node.id}` refers to `{ref.node}`, which is not there", code="P212")
@@ -304,6 +338,10 @@ def _node_to_json(n: Node, places: bool) -> dict[str, Any]:
         "when": None if n.when is None else ex.to_json(n.when),
         "after": list(n.after),
     }
+    if n.turn:
+        data["turn"] = list(n.turn)
+    if n.special is not None:
+        data["special"] = special_to_json(n.special)
     if places:
         data |= {"file": n.file, "line": n.line}
     return data
@@ -318,7 +356,30 @@ def _node_from_json(data: dict[str, Any]) -> Node:
         None if data["map"] is None else MapSpec(data["map"][0], tuple(data["map"][1])),
         None if data["when"] is None else ex.from_json(data["when"]),
         tuple(data["after"]),
-        data["kind"],
-        data["file"],
-        data["line"],
+        special_from_json(data["kind"], data["special"]) if "special" in data else None,
+        tuple(data.get("turn", ())),
+        data.get("file", ""),
+        data.get("line", 0),
+    )
+
+
+def body_to_json(body: Body, places: bool = True) -> dict[str, Any]:
+    """A body as JSON-able data."""
+    return {
+        "nodes": [_node_to_json(n, places) for n in body.nodes.values()],
+        "output": ex.to_json(body.output),
+        "slots": list(body.slots),
+        "until": None if body.until is None else ex.to_json(body.until),
+        "tasks": {name: _task_to_json(t, places) for name, t in body.tasks.items()},
+    }
+
+
+def body_from_json(data: dict[str, Any]) -> Body:
+    """The body that `body_to_json` wrote."""
+    return Body(
+        {n["id"]: _node_from_json(n) for n in data["nodes"]},
+        ex.from_json(data["output"]),
+        tuple(data["slots"]),
+        None if data["until"] is None else ex.from_json(data["until"]),
+        {name: _task_from_json(name, t) for name, t in data["tasks"].items()},
     )

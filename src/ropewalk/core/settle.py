@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ropewalk.core.artifact import Failure, Usage
 from ropewalk.core.events import AttemptFailed
 from ropewalk.core.state import RunState
@@ -22,7 +24,23 @@ def settle(
     retries = run.retries.get(item, 0)
     if failure.kind == "lost" and "lost" not in policy.not_on and run.losses.get(item, 0) < MAX_LOST:
         return AttemptFailed(node, item, token, failure, now, counted=False, usage=usage)
-    if policy.allows(failure, retries):
+    budget = state.base.policy.retry_budget
+    if policy.allows(failure, retries) and (budget is None or state.retries < budget):
         retry_at = now + policy.pause_s(retries, f"{node}[{item}]")
         return AttemptFailed(node, item, token, failure, retry_at, usage=usage)
     return AttemptFailed(node, item, token, failure, None, usage=usage)
+
+
+def running_items(state: RunState) -> list[tuple[str, int, int]]:
+    """Node, item and token of every attempt that is under way."""
+    return [(node_id, item, token) for node_id, run in state.nodes.items() for item, token in run.tokens.items()]
+
+
+def lost_events(state: RunState, failure: Failure, at: float) -> Iterable[AttemptFailed]:
+    """For each attempt under way: it was lost through no fault of its own and may start again at once.
+
+    Unless the author says `Retry(not_on=["lost"])`: then its body runs at most once.
+    """
+    for node_id, item, token in running_items(state):
+        again = "lost" not in state.nodes[node_id].node.policy.retry.not_on
+        yield AttemptFailed(node_id, item, token, failure, at if again else None, counted=False)

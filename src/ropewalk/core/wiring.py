@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ropewalk.core import expr as ex
-from ropewalk.core.graph import Graph, Node
+from ropewalk.core.graph import Node
+
+NodeOf: TypeAlias = Callable[[str], Node]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,18 +20,18 @@ class Wiring:
     aligned: tuple[str, ...]  # mapped nodes that it follows item by item
 
 
-def follows(graph: Graph, binding: ex.Expr) -> bool:
+def follows(node_of: NodeOf, binding: ex.Expr) -> bool:
     """Whether an input is the list of a mapped node's results, and not something made of it."""
-    if not isinstance(binding, ex.Ref) or graph.nodes[binding.node].map is None:
+    if not isinstance(binding, ex.Ref) or node_of(binding.node).map is None:
         return False
     return not (binding.path and binding.path[0][0] == "item")
 
 
-def wire(graph: Graph, node: Node) -> Wiring:
+def wire(node_of: NodeOf, node: Node) -> Wiring:
     """Which of a node's upstream nodes it can follow item by item, and which it has to await whole."""
     aligned: set[str] = set()
     if node.map is not None and node.map.mode == "zip" and node.policy.run_if == "all_succeeded":
-        followed = [name for name in node.map.names if follows(graph, node.bindings[name])]
+        followed = [name for name in node.map.names if follows(node_of, node.bindings[name])]
         aligned = {ref.node for name in followed for ref in ex.refs(node.bindings[name])}
         for name, binding in node.bindings.items():
             if name not in followed:
@@ -35,5 +39,5 @@ def wire(graph: Graph, node: Node) -> Wiring:
         if node.when is not None:
             aligned -= {ref.node for ref in ex.refs(node.when)}
         aligned -= set(node.after)
-    upstream = graph.upstream[node.id]
+    upstream = node.upstream
     return Wiring(tuple(u for u in upstream if u not in aligned), tuple(u for u in upstream if u in aligned))

@@ -35,6 +35,8 @@ class Job:
     shared: tuple[tuple[str, Source], ...]
     mapped: tuple[str, ...]  # names of the inputs that differ from item to item
     timeout_s: float | None = None
+    continues: str = "own"  # whose checkpoints its attempts go on from, see Context
+    cpu: float = 1.0  # cores that it asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Order:
     token: int
     key: str
     sources: tuple[Source, ...]  # of `Job.mapped`
+    memory_bytes: int | None = None  # more than this ends the attempt
+    gpus: tuple[str, ...] = ()  # graphics processors that are its own, as CUDA_VISIBLE_DEVICES names them
 
 
 class TaskCancelled(BaseException):
@@ -68,7 +72,7 @@ def execute(
     meter, process = Meter(), os.getpid()
     seed = seed_of(order.key)
     home = str(blobs.root.parent)
-    context = Context(job.run, job.node, order.item, order.attempt, seed, order.key, home, report=report)
+    context = Context(job.run, job.node, order.item, order.attempt, seed, order.key, home, job.continues, report=report)
     enter(context)
     try:
         arguments = load_inputs(job, order, blobs)

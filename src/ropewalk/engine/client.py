@@ -18,20 +18,23 @@ from ropewalk.artifacts.blobs import Blobs
 from ropewalk.artifacts.materialize import load
 from ropewalk.core import events as ev
 from ropewalk.core.artifact import ArtifactRef, Failure
-from ropewalk.core.decide import stale
 from ropewalk.core.errors import StoreError, UsageError
 from ropewalk.core.expr import to_json
-from ropewalk.core.graph import Graph
-from ropewalk.core.state import FAILED, RunState, fold, regraph
+from ropewalk.core.graph import Body, Graph, body_to_json
+from ropewalk.core.reopen import stale
+from ropewalk.core.state import RunState, fold, regraph
+from ropewalk.core.taskstate import FAILED
 from ropewalk.engine.attempt import Job, Order
+from ropewalk.engine.checkpoint import removing
+from ropewalk.engine.clock import SlewedClock
 from ropewalk.engine.executors.base import Ended, Executor, Report
 from ropewalk.engine.home import Home, find_home
-from ropewalk.engine.owner import is_alive, this_process
+from ropewalk.engine.owner import is_alive, this_process, whoami
 from ropewalk.engine.prepare import Preparer
 from ropewalk.engine.provenance import collect
 from ropewalk.engine.result import RunResult
 from ropewalk.engine.reuse import Reuse
-from ropewalk.engine.scheduler import Listener, Scheduler
+from ropewalk.engine.scheduler import PAUSED, Listener, Scheduler
 from ropewalk.plan.plan import Plan
 from ropewalk.store import events as log
 from ropewalk.store import runs
@@ -124,7 +127,7 @@ class Client:
         with self._executor(work, options) as executor:
             new = runs.NewRun(
                 work.graph, dict(work.params), dict(work.overrides), work.target, options.seed, this_process(),
-                collect(Path.cwd(), self.blobs),
+                collect(Path.cwd(), self.blobs), whoami(),
             )  # fmt: skip
             run = runs.create(self.db, new, self._clock())
             outer = executor if around is None else around(executor)
@@ -151,8 +154,12 @@ class Client:
             old = self.state(run)  # not before: until now somebody else may have written
             first: list[ev.Event] = []
             state = regraph(old, work.graph)
-            if _is_over(old) or work.graph.digest != old.graph.digest:
-                changed = changed_nodes(old.graph, work.graph)
+            if old.resting:
+                first.append(ev.Woken())
+                state.apply(first[0])
+            if _is_over(old) or work.graph.digest != old.base.digest:
+                undone = {node for node, _ in old.undone.values()}
+                changed = undone.union(changed_nodes(old.base, work.graph))
                 reopened = ev.Reopened(work.graph.digest, stale(state, changed))
                 with self.db.transaction():
                     runs.put_graph(self.db, work.graph)
@@ -186,6 +193,10 @@ class Client:
         self._drive(run, self.state(run), _NoExecutor(), Options(seed=run.seed), None, [])
         return True
 
+    def pause(self, run: runs.Run, by: str) -> bool:
+        """Ask a run to rest once what is running has ended; False when nothing drives it."""
+        return is_alive(run.owner) and runs.ask_pause(self.db, run.number, by)
+
     def state(self, run: runs.Run) -> RunState:
         """The state of a run, folded from its events."""
         events = (event for batch in log.read(self.db, run.number) for event in batch.events)
@@ -215,7 +226,8 @@ class Client:
         scheduler = self._scheduler(run, state, executor, run.params, options, listener)
         try:
             with _interruptible(scheduler, executor):
-                scheduler.drive(first)
+                if scheduler.drive(first) == PAUSED:
+                    runs.disown(self.db, run)
         except BaseException:
             try:
                 runs.disown(self.db, run)
@@ -235,8 +247,9 @@ class Client:
     ) -> Scheduler:
         blobs = self.blobs
         reuse = Reuse(self.db, blobs, enabled=options.reuse)
-        preparer = Preparer(run.number, state, params, options.seed, lambda ref: load(ref, blobs))
-        return Scheduler(self.db, run, state, executor, preparer, reuse, listener, self._clock)
+        preparer = Preparer(run.number, state, params, options.seed, lambda ref: load(ref, blobs), reuse=options.reuse)
+        listener = removing(self.home, run.number, listener)
+        return Scheduler(self.db, run, state, executor, preparer, reuse, listener, SlewedClock(self._clock))
 
     @contextlib.contextmanager
     def _executor(self, work: Work, options: Options) -> Iterator[Executor]:
@@ -284,7 +297,13 @@ def _essence(graph: Graph, node_id: str) -> str:
     bindings = {name: to_json(binding) for name, binding in node.bindings.items()}
     when = None if node.when is None else to_json(node.when)
     mapping = None if node.map is None else [node.map.mode, node.map.names]
-    return json.dumps([spec.code.digest, bindings, when, mapping], default=str)
+    bodies = {key: _body_essence(graph, body) for key, body in graph.bodies.items() if key.startswith(node_id)}
+    return json.dumps([spec.code.digest, bindings, when, mapping, bodies], default=str)
+
+
+def _body_essence(graph: Graph, body: Body) -> list[Any]:
+    codes = [graph.tasks[node.task].code.digest for node in body.nodes.values()]
+    return [body_to_json(body, places=False), codes]
 
 
 class _NoExecutor:

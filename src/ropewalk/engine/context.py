@@ -10,9 +10,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ropewalk.core.errors import UsageError
+from ropewalk.engine.home import Home
+
+if TYPE_CHECKING:
+    from ropewalk.engine.checkpoint import Checkpoint
 
 
 @dataclass(slots=True)
@@ -26,6 +31,8 @@ class Context:
         attempt: number of this attempt, from 1.
         seed: seed of this task run, derived from its cache key.
         key: cache key of this task run.
+        continues: whose checkpoints it goes on from: "" (nobody's, they are only kept in memory), "own" (those of
+            earlier attempts) or "equal" (those of other runs with the same key, too).
     """
 
     run: int = 0
@@ -35,10 +42,12 @@ class Context:
     seed: int = 0
     key: str = ""
     home: str = ""
+    continues: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     report: Callable[[float, float], None] | None = None
     _reported_at: float = 0.0
+    _checkpoint: Checkpoint | None = None
 
     @property
     def logger(self) -> logging.Logger:
@@ -65,6 +74,22 @@ class Context:
         self.metrics[name] = number
         if step is not None:
             self.metrics[f"{name}@{step}"] = number
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What the task saves of its work for its next attempt: `save(value)`, `load()`, `every(…)`."""
+        if self._checkpoint is None:
+            self._checkpoint = self._open_checkpoint()
+        return self._checkpoint
+
+    def _open_checkpoint(self) -> Checkpoint:
+        from ropewalk.engine.checkpoint import Checkpoint, folder_of, observed_mtbf_s  # most tasks have none
+
+        if not self.continues:
+            return Checkpoint()
+        home = Home(Path(self.home))
+        folder = folder_of(home, self.key, self.run, self.node, self.item)
+        return Checkpoint(folder, takes_over=self.continues == "equal", mtbf_s=lambda: observed_mtbf_s(home))
 
     def log_figure(self, name: str, figure: object) -> None:
         """Keep a figure with the result of the task."""

@@ -30,6 +30,11 @@ class Home:
     def logs(self) -> Path:
         return self.root / "logs"
 
+    @property
+    def checkpoints(self) -> Path:
+        """What tasks have saved of work that is not finished (see `engine.checkpoint`)."""
+        return self.root / "checkpoints"
+
     def log(self, run: int, node: str, item: int, attempt: int) -> Path:
         """The log of one attempt."""
         return self.logs / str(run) / f"{node.replace('/', '~')}.{item}.{attempt}.log"

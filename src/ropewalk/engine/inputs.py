@@ -55,11 +55,11 @@ class Many:
 
 
 @dataclass(frozen=True, slots=True)
-class Element:
-    """One element of a list that the scheduler does not look into."""
+class Piece:
+    """The part at `path` of something that the scheduler does not look into."""
 
     source: Source
-    index: int
+    path: tuple[ex.Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Computed:
     args: tuple[Source, ...]
 
 
-Source: TypeAlias = Value | Stored | Whole | Many | Element | Computed
+Source: TypeAlias = Value | Stored | Whole | Many | Piece | Computed
 NOTHING = Value(None)
 
 
@@ -110,6 +110,12 @@ class Resolver:
             return self._ref(expr)
         if isinstance(expr, ex.FirstOf):
             return self._first(expr)
+        if isinstance(expr, ex.Held):
+            return Stored(expr.ref)
+        if isinstance(expr, ex.Part):
+            return Piece(self._source(expr.of), expr.path)
+        if isinstance(expr, ex.Slot):
+            raise Unavailable  # only in a body that has not come into being
         parts = expr.args if isinstance(expr, ex.Op) else expr.items
         return Computed(expr, tuple(self._source(part) for part in parts))
 
@@ -118,7 +124,7 @@ class Resolver:
         run = self.state.nodes[ref.node]
         if run.node.map is None or not run.opened or run.whole or (ref.path and ref.path[0][0] == "item"):
             return self._ref(ref)
-        spec = self.state.graph.spec(ref.node).outputs
+        spec = self.state.spec(ref.node).outputs
         return Many(tuple(NOTHING if outputs is None else _part(outputs, spec, ref.path) for outputs in run.outputs))
 
     def _first(self, expr: ex.FirstOf) -> Source:
@@ -131,7 +137,7 @@ class Resolver:
 
     def _ref(self, ref: ex.Ref) -> Source:
         run = self.state.nodes[ref.node]
-        spec = self.state.graph.spec(ref.node).outputs
+        spec = self.state.spec(ref.node).outputs
         if run.node.map is None:
             return _part(run.outputs[0] if run.opened else None, spec, ref.path)
         if not run.opened:
@@ -139,11 +145,13 @@ class Resolver:
         if ref.path and ref.path[0][0] == "item":
             index, rest = ref.path[0][1], ref.path[1:]
             return _part(run.outputs[index], spec, rest)
+        if run.share < 1:
+            return self._some(ref)  # what failed was to be tolerated
         return Many(tuple(_part(outputs, spec, ref.path) for outputs in run.outputs))
 
     def item_of(self, ref: ex.Ref, item: int) -> Source:
         """One item's result of a mapped node."""
-        return _part(self.state.nodes[ref.node].outputs[item], self.state.graph.spec(ref.node).outputs, ref.path)
+        return _part(self.state.nodes[ref.node].outputs[item], self.state.spec(ref.node).outputs, ref.path)
 
     def value(self, source: Source) -> Any:
         """The value of a source, loading whatever it takes."""
@@ -160,7 +168,7 @@ class Resolver:
         if isinstance(source, Stored) and source.ref.format != "json" and not source.path:
             if source.ref.length is None:
                 raise TypeError(f"a `{source.ref.type}` has no items to map over")
-            return [Element(source, index) for index in range(source.ref.length)]
+            return [Piece(source, (("item", index),)) for index in range(source.ref.length)]
         value = self.value(source)
         if not isinstance(value, (list, tuple, range, set, frozenset)):
             raise TypeError(f"a `{type(value).__name__}` cannot be mapped over: it must be a list")
@@ -182,10 +190,10 @@ class Resolver:
             return "whole:" + _hash(parts)
         if isinstance(source, Many):
             return "many:" + _hash([self.identity(item) for item in source.items])
-        if isinstance(source, Element):
-            return f"{self.identity(source.source)}[{source.index}]"
         if _is_plain(source):
             return _value_identity(encode(self.value(source)))
+        if isinstance(source, Piece):
+            return self.identity(source.source) + ex.show_path(source.path)
         name = source.expr.name if isinstance(source.expr, ex.Op) else source.expr.kind + repr(source.expr.keys)
         return f"{name}:" + _hash([self.identity(arg) for arg in source.args])
 
@@ -208,8 +216,8 @@ def materialise(source: Source, load: Load) -> Any:
         return ex.project(value, source.path) if source.path else value
     if isinstance(source, Many):
         return [materialise(item, load) for item in source.items]
-    if isinstance(source, Element):
-        return materialise(source.source, load)[source.index]
+    if isinstance(source, Piece):
+        return ex.project(materialise(source.source, load), source.path)
     if isinstance(source, Whole):
         return _assemble(source, load)
     values = [materialise(arg, load) for arg in source.args]
@@ -249,6 +257,8 @@ def _is_plain(source: Source) -> bool:
         return True
     if isinstance(source, Stored):
         return source.ref.format == "json"
+    if isinstance(source, Piece):
+        return _is_plain(source.source)
     return isinstance(source, Computed) and all(_is_plain(arg) for arg in source.args)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ropewalk.artifacts.collect import collect
 from ropewalk.core.errors import UsageError
+from ropewalk.engine.checkpoint import every_one, remove
 from ropewalk.engine.client import Client
 from ropewalk.store import records, runs, tasks
 
@@ -27,6 +28,7 @@ class Swept:
     kept_runs: int
     kept_blobs: int
     dry_run: bool
+    checkpoints: int = 0  # of how many task runs; their files are not among the blobs
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,9 +65,11 @@ def collect_garbage(
             runs.delete(client.db, number)
             shutil.rmtree(client.home.logs / str(number), ignore_errors=True)
         _remove_spools(client, now)
+    leftovers, leftover_bytes = _sweep_checkpoints(client, kept, now - grace_s, dry_run=dry_run)
     live = _live(client, numbers, kept)
     collected = collect(client.blobs, live, grace_s=grace_s, now=now, dry_run=dry_run)
-    return Swept(numbers, len(collected.removed), collected.freed_bytes, len(kept), collected.kept, dry_run)
+    freed = collected.freed_bytes + leftover_bytes
+    return Swept(numbers, len(collected.removed), freed, len(kept), collected.kept, dry_run, leftovers)
 
 
 def _verdicts(
@@ -88,6 +92,26 @@ def _live(client: Client, without: Iterable[int], kept: Iterable[runs.Run]) -> I
         yield from (run.provenance[name] for name in ("lock", "patch") if name in run.provenance)
     for record in records.every(client.db):
         yield from json.loads(record).get("digests", ())
+
+
+def _sweep_checkpoints(client: Client, kept: list[runs.Run], before: float, *, dry_run: bool) -> tuple[int, int]:
+    """Remove checkpoints that nobody will go on from: how many task runs', and their bytes.
+
+    Those of a task run that may be tried again, or resumed, stay as long as its run.
+    """
+    remaining = {run.number for run in kept if run.state != "succeeded"}
+    number = freed = 0
+    for left in every_one(client.home):
+        if left.touched_at >= before:
+            continue
+        if left.run in remaining:
+            row = tasks.get(client.db, left.run, left.node, left.item)
+            if row is None or row.state != "succeeded":
+                continue
+        number, freed = number + 1, freed + left.size_bytes
+        if not dry_run:
+            remove(left.folder)
+    return number, freed
 
 
 def _remove_spools(client: Client, now: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 from functools import cache
@@ -13,6 +14,14 @@ def this_process() -> dict[str, Any]:
     """This process as the owner of a run."""
     pid = os.getpid()
     return {"host": socket.gethostname(), "boot": _boot_id(), "pid": pid, "started": _started(pid)}
+
+
+def whoami() -> str:
+    """The name of the person whose process this is."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return str(os.getuid())
 
 
 def is_alive(owner: dict[str, Any]) -> bool:

@@ -34,13 +34,17 @@ class Preparer:
 
     Args:
         load: gives the value of an artifact; only used for JSON and for conditions.
+        reuse: whether its task runs may go on from what equal work of other runs has saved.
     """
 
-    def __init__(self, run: int, state: RunState, params: Mapping[str, Any], seed: int, load: Load) -> None:
+    def __init__(
+        self, run: int, state: RunState, params: Mapping[str, Any], seed: int, load: Load, *, reuse: bool = True
+    ) -> None:
+        self._reuse = reuse
         self._run = run
         self._state = state
         self._seed = seed
-        self._resolver = Resolver(state, params, load)
+        self.resolver = Resolver(state, params, load)
         self._nodes: dict[str, Prepared] = {}
         self._jobs = 0
 
@@ -53,10 +57,10 @@ class Preparer:
         if node.when is None:
             return True
         try:
-            source = self._resolver.source(node.when)
+            source = self.resolver.source(node.when)
         except Unavailable:
             return False
-        return bool(self._resolver.value(source))
+        return bool(self.resolver.value(source))
 
     def length(self, node: Node) -> int:
         """How many task runs a node has.
@@ -84,7 +88,7 @@ class Preparer:
             if self._state.nodes[binding.node].whole:
                 raise Unavailable
             return self._state.nodes[binding.node].length
-        return len(self._resolver.elements(self._resolver.source(binding)))
+        return len(self.resolver.elements(self.resolver.source(binding)))
 
     def prepare(self, node_id: str) -> Prepared:
         """What the task runs of a node have in common."""
@@ -96,7 +100,7 @@ class Preparer:
         names = node.map.names if node.map is not None else ()
         lenient = _is_lenient(node)
         sources = {
-            name: self._resolver.source(binding, lenient=lenient)
+            name: self.resolver.source(binding, lenient=lenient)
             for name, binding in node.bindings.items()
             if name not in names
         }
@@ -106,16 +110,20 @@ class Preparer:
             if isinstance(binding, ex.Ref) and self._follows(node, binding):
                 aligned[name] = binding
             else:
-                elements[name] = self._resolver.elements(self._resolver.source(binding, lenient=lenient))
-        spec, cache = self._state.graph.spec(node.id), node.policy.cache
+                elements[name] = self.resolver.elements(self.resolver.source(binding, lenient=lenient))
+        spec, cache = self._state.spec(node.id), node.policy.cache
         self._jobs += 1
         timeout_s = node.policy.timeout_s
-        job = Job(self._jobs, self._run, node.id, node.task, spec.outputs, tuple(sources.items()), names, timeout_s)
+        continues = "equal" if self._reuse and cache.enabled else "own"
+        job = Job(
+            self._jobs, self._run, node.id, node.task, spec.outputs, tuple(sources.items()), names, timeout_s,
+            continues=continues,
+        )  # fmt: skip
         ignored = frozenset(cache.ignore)
-        shared = [(name, self._resolver.identity(s)) for name, s in sources.items() if name not in ignored]
+        shared = [(name, self.resolver.identity(s)) for name, s in sources.items() if name not in ignored]
         environment = {name: os.environ.get(name) for name in cache.env}
         return Prepared(
-            job, prefix(spec, cache, environment, self._seed), shared, elements,
+            job, prefix(spec, cache, environment, self._seed, node.turn), shared, elements,
             tuple(len(elements[name]) for name in names if name in elements), ignored, aligned,
         )  # fmt: skip
 
@@ -154,7 +162,7 @@ class Preparer:
 
     def _item_of(self, prepared: Prepared, ref: ex.Ref, item: int) -> Source:
         try:
-            return self._resolver.item_of(ref, item)
+            return self.resolver.item_of(ref, item)
         except Unavailable:
             if _is_lenient(self._state.nodes[prepared.job.node].node):
                 return NOTHING
@@ -165,7 +173,7 @@ class Preparer:
         if not sources:
             return cache_key(prepared.prefix, sorted(prepared.shared))
         own = [
-            (name, self._resolver.identity(source))
+            (name, self.resolver.identity(source))
             for name, source in zip(prepared.job.mapped, sources, strict=True)
             if name not in prepared.ignored
         ]

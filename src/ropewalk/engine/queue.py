@@ -8,14 +8,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
+from ropewalk.engine.turns import Turns
+
 Ready: TypeAlias = tuple[str, int]  # node and item
 
 
 class Queue:
-    """First come, first served. A task run may be in it twice: who takes it looks whether it is still due."""
+    """Node by node in turn, items of one node in the order in which they came.
 
-    def __init__(self) -> None:
-        self._now: deque[tuple[str, Iterator[int]]] = deque()
+    A task run may be in it twice: who takes it looks whether it is still due.
+
+    Args:
+        turns: who goes first; None: who came first.
+    """
+
+    def __init__(self, turns: Turns | None = None) -> None:
+        self.turns = Turns() if turns is None else turns  # nodes of which something can be taken now
+        self._now: dict[str, deque[Iterator[int]]] = {}
         self._later: list[tuple[float, str, int]] = []
         self._parked: dict[str, list[Ready]] = {}  # by key
         self._released: list[Ready] = []
@@ -27,7 +36,7 @@ class Queue:
     def add(self, node: str, items: Iterable[int], at: float | None, now: float) -> None:
         """Items of a node are ready, not before `at` (None: at once)."""
         if at is None or at <= now:
-            self._now.append((node, iter(items)))
+            self._put(node, items)
             return
         for item in items:
             heapq.heappush(self._later, (at, node, item))
@@ -36,18 +45,37 @@ class Queue:
         """Up to `most` task runs whose time has come; those that are not due any more are dropped."""
         while self._later and self._later[0][0] <= now:
             _, node, item = heapq.heappop(self._later)
-            self._now.append((node, iter((item,))))
+            self._put(node, (item,))
         taken: dict[Ready, None] = {}
-        while self._now and len(taken) < most:
-            node, items = self._now[0]
-            for item in items:
-                if is_due(node, item):
-                    taken[node, item] = None
-                    if len(taken) == most:
-                        break
-            else:
-                self._now.popleft()
+        while self.turns and len(taken) < most:
+            node = self.turns.first()
+            batches = self._now[node]
+            while batches and len(taken) < most:
+                found = next(batches[0], None)
+                if found is None:
+                    batches.popleft()
+                elif is_due(node, found):
+                    taken[node, found] = None
+            self._settle(node)
         return list(taken)
+
+    def _put(self, node: str, items: Iterable[int]) -> None:
+        if node not in self._now:
+            self._now[node] = deque()
+            self.turns.join(node)
+        self._now[node].append(iter(items))
+
+    def _settle(self, node: str) -> None:
+        if self._now[node]:
+            self.turns.served(node)
+        else:
+            del self._now[node]
+            self.turns.leave(node)
+
+    @property
+    def later(self) -> bool:
+        """Whether something waits for its time."""
+        return bool(self._later)
 
     def park(self, key: str, node: str, item: int) -> None:
         """Hold a task run back until its key, which is being computed elsewhere, is released."""
@@ -64,7 +92,8 @@ class Queue:
     def flush(self) -> None:
         """What was released may look again: the result, if there is one, has been committed."""
         released, self._released = self._released, []
-        self._now.extend((node, iter((item,))) for node, item in released)
+        for node, item in released:
+            self._put(node, (item,))
 
     def next_s(self, now: float) -> float:
         """Seconds until something can be taken; infinite when only waiting helps."""

@@ -12,7 +12,8 @@ from ropewalk.core import expr as ex
 from ropewalk.core.artifact import ArtifactRef, Failure
 from ropewalk.core.errors import ExecutionError, NotFoundError, did_you_mean
 from ropewalk.core.quantity import show_duration
-from ropewalk.core.state import FAILED, SUCCEEDED, RunState
+from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import FAILED, SUCCEEDED
 from ropewalk.engine.inputs import Resolver
 from ropewalk.store.runs import Run
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.core.artifact import ArtifactRef, Outputs
-from ropewalk.core.policy import Cache
+from ropewalk.core.cache import Cache
 from ropewalk.core.state import RunState
 from ropewalk.engine.owner import is_alive
 from ropewalk.store import tasks
@@ -22,7 +22,7 @@ class Reuse:
 
     def __init__(self, db: Database, blobs: Blobs, *, enabled: bool = True) -> None:
         self._db = db
-        self._blobs = blobs
+        self.blobs = blobs
         self._enabled = enabled
         self._computing: set[str] = set()
         self._version = -1  # of the database, when others were last looked at
@@ -44,10 +44,10 @@ class Reuse:
 
     def is_there(self, ref: ArtifactRef) -> bool:
         """Whether every file of an artifact exists and has the right size; if so they are safe from collection."""
-        if ref.inline is None and not self._blobs.exists(ref.digest, ref.size_bytes):
+        if ref.inline is None and not self.blobs.exists(ref.digest, ref.size_bytes):
             return False
         own = (ref.digest,) if ref.inline is None else ()
-        return all(self._blobs.touch(digest) for digest in (*own, *ref.children))
+        return all(self.blobs.touch(digest) for digest in (*own, *ref.children))
 
     def begin(self, key: str) -> None:
         """This run computes the key."""
@@ -82,7 +82,7 @@ class Reuse:
 
     def makers(self, state: RunState, digest: str) -> list[tuple[str, int]]:
         """Task runs of this run whose result needs the given blob, which was found missing or corrupt."""
-        self._blobs.quarantine(digest)
+        self.blobs.quarantine(digest)
         return [
             (node_id, item)
             for node_id, run in state.nodes.items()

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
+from typing import TypeAlias
 
 from ropewalk.engine.attempt import Order
 from ropewalk.engine.executors.base import Executor
+from ropewalk.engine.turns import Turns
+
+Room: TypeAlias = Callable[[str, int, str, int], int]
 
 
 class Startable:
-    """Orders without a lease, by node, first come, first served."""
+    """Orders without a lease: node by node in turn, orders of one node in the order in which they came.
 
-    def __init__(self) -> None:
+    Args:
+        turns: which node goes first; None: which came first.
+    """
+
+    def __init__(self, turns: Turns | None = None) -> None:
+        self.turns = Turns() if turns is None else turns  # nodes with orders
         self._orders: dict[str, deque[Order]] = {}
         self._items: set[tuple[str, int]] = set()
 
     def __len__(self) -> int:
-        return sum(map(len, self._orders.values()))
+        return len(self._items)
 
     def add(self, node: str, order: Order) -> None:
-        self._orders.setdefault(node, deque()).append(order)
+        if node not in self._orders:
+            self._orders[node] = deque()
+            self.turns.join(node)
+        self._orders[node].append(order)
         self._items.add((node, order.item))
 
     def __contains__(self, place: tuple[str, int]) -> bool:
@@ -35,36 +47,59 @@ class Startable:
         return any(executor.offer(node, len(orders)) for node, orders in self._orders.items())
 
     def assign(
-        self, executor: Executor, is_due: Callable[[str, Order], bool]
+        self, executor: Executor, is_due: Callable[[str, Order], bool], room: Room = lambda _node, _item, _worker, n: n
     ) -> Iterator[tuple[str, str, list[Order]]]:
-        """Worker, node and orders, as many as the executor takes now; orders that are not due any more are dropped."""
+        """Worker, node and orders, as many as the executor takes now; orders that are not due any more are dropped.
+
+        Args:
+            room: how many orders of a node, the first of which is for an item, may start on a worker now.
+        """
         taken: set[str] = set()
-        for node in list(self._orders):
+        for node in self.turns.order():
             orders = self._orders[node]
             while orders and (offer := executor.offer(node, len(orders), taken)) is not None:
                 worker, most = offer
-                due: list[Order] = []
-                while orders and len(due) < most:
-                    order = orders.popleft()
-                    self._items.remove((node, order.item))
-                    if is_due(node, order):
-                        due.append(order)
-                if due:
+                most = room(node, orders[0].item, worker, most)
+                if most == 0:
+                    break
+                if due := self._take(node, most, is_due):
                     taken.add(worker)
+                    self.turns.served(node)
                     yield worker, node, due
-            if not orders:
-                del self._orders[node]
+            self._settle(node)
+
+    def _take(self, node: str, most: int, is_due: Callable[[str, Order], bool]) -> list[Order]:
+        due: list[Order] = []
+        orders = self._orders[node]
+        while orders and len(due) < most:
+            order = orders.popleft()
+            self._items.remove((node, order.item))
+            if is_due(node, order):
+                due.append(order)
+        return due
+
+    def _settle(self, node: str) -> None:
+        if not self._orders[node]:
+            del self._orders[node]
+            self.turns.leave(node)
 
     def withdraw(self, node: str) -> list[Order]:
         """Take all orders of a node out."""
-        orders = list(self._orders.pop(node, ()))
+        if node not in self._orders:
+            return []
+        orders = list(self._orders.pop(node))
+        self.turns.leave(node)
         self._items.difference_update((node, order.item) for order in orders)
         return orders
 
     def withdraw_keys(self, keys: Collection[str]) -> list[tuple[str, Order]]:
         """Take the orders with these keys out."""
+        if not keys:
+            return []
         found = [(node, order) for node, orders in self._orders.items() for order in orders if order.key in keys]
         for node, order in found:
             self._orders[node].remove(order)
             self._items.remove((node, order.item))
+        for node in {node for node, _ in found}:
+            self._settle(node)
         return found

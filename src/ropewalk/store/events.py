@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from ropewalk.core import events as ev
 from ropewalk.core.errors import LeaseLostError
-from ropewalk.core.state import RETURNED, NodeRun, RunState
+from ropewalk.core.noderun import NOT_YET, RETURNED, NodeRun
+from ropewalk.core.state import RunState
 from ropewalk.store.database import Database, Row
 from ropewalk.store.runs import Run
 
@@ -34,9 +35,12 @@ class _Rows:
     reset: tuple[str, ...] | None = None  # the run was reopened: nodes whose results do not count any more
     cancelled: dict[str, list[int]] = field(default_factory=dict)  # by node the tokens that are left
     leases: dict[int, Row] = field(default_factory=dict)
+    holds: list[Row] = field(default_factory=list)  # slots of pools, by lease
     ended: set[int] = field(default_factory=set)
     blobs: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
+    asked: list[Row] = field(default_factory=list)
+    answered: list[Row] = field(default_factory=list)
 
 
 def read(db: Database, run: int, after: int = 0) -> list[Logged]:
@@ -64,13 +68,13 @@ def append(
         LeaseLostError: another scheduler owns the run, or has written to it.
     """
     rows = _project(run.number, batch, state, at, keys)
-    final = state.finished or "running"
+    final = state.finished or ("paused" if state.resting else "running")
     db.query(
         "run_advance",
         seq=seq,
         state=final,
         finished_at=at if state.finished else None,
-        graph=state.graph.digest,
+        graph=state.base.digest,
         number=run.number,
         epoch=run.epoch,
     )
@@ -102,9 +106,15 @@ def _write(db: Database, run: int, rows: _Rows) -> None:
         db.many("attempt_put", rows.attempts)
     if rows.blobs:
         db.many("blob_put", rows.blobs)
+    if rows.asked:
+        db.many("approval_put", rows.asked)
+    if rows.answered:
+        db.many("approval_close", rows.answered)
     started = [row for token, row in rows.leases.items() if token not in rows.ended]
     if started:
         db.many("lease_put", started)
+    if rows.holds:
+        db.many("lease_hold", rows.holds)
     if ended := [token for token in rows.ended if token not in rows.leases]:
         db.many("lease_drop", [(run, token) for token in ended])
     for node, left in rows.cancelled.items():
@@ -121,6 +131,8 @@ def _project(run: int, batch: Sequence[ev.Event], state: RunState, at: float, ke
         elif isinstance(event, ev.Started):
             lease = (run, event.token, event.node, _text(event.items), _text(keys[event.token]), event.worker, at)
             rows.leases[event.token] = lease
+            if pools := state.nodes[event.node].node.policy.resources.pools:
+                rows.holds.append((_text(dict(pools)), run, event.token))
         elif isinstance(event, ev.AttemptFailed):
             later = sum(
                 isinstance(e, ev.Started) and e.node == event.node and event.item in e.items for e in batch[index:]
@@ -135,6 +147,12 @@ def _project(run: int, batch: Sequence[ev.Event], state: RunState, at: float, ke
             rows.dropped.append((event.node, event.item))
         elif isinstance(event, ev.Reopened):
             rows.reset = event.reset
+        elif isinstance(event, ev.Gathered):
+            _gathered(rows, run, event, at)
+        elif isinstance(event, ev.Asked):
+            _asked(rows, run, event)
+        elif isinstance(event, ev.Answered):
+            rows.answered.append((event.verdict, event.by, event.reason, event.at, run, event.node, event.item))
     return rows
 
 
@@ -160,7 +178,19 @@ def _succeeded(rows: _Rows, run: int, e: ev.Succeeded, node: NodeRun, at: float)
     _release(rows, node, e.token)
 
 
-def _refer(rows: _Rows, run: int, e: ev.Succeeded | ev.Reused) -> None:
+def _asked(rows: _Rows, run: int, e: ev.Asked) -> None:
+    rows.asked.append((run, e.node, e.item, e.message, e.role, e.excluded, e.at, e.expires_at))
+
+
+def _gathered(rows: _Rows, run: int, e: ev.Gathered, at: float) -> None:
+    rows.task_runs[e.node, e.item] = (
+        run, e.node, e.item, "succeeded", 0, None, _text(ev.dump_outputs(e.outputs)), None,
+        None, at, None, None, None, None, None, None,
+    )  # fmt: skip
+    _refer(rows, run, e)
+
+
+def _refer(rows: _Rows, run: int, e: ev.Succeeded | ev.Reused | ev.Gathered) -> None:
     """Note which files a result needs, so that they are kept as long as the run is."""
     for name, ref in e.outputs.items():
         if ref.inline is None:
@@ -180,7 +210,7 @@ def _reused(rows: _Rows, run: int, e: ev.Reused, node: NodeRun, at: float) -> No
 def _failed(rows: _Rows, run: int, e: ev.AttemptFailed, node: NodeRun, at: float, later: int) -> None:
     """Args: later: how many attempts of the task run were begun after this one, in the same batch."""
     _release(rows, node, e.token)
-    if e.failure.kind == RETURNED:
+    if e.failure.kind in (RETURNED, NOT_YET):
         return  # nothing has happened to it
     if node.whole:
         rows.nodes[e.node] = node.length

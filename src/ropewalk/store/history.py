@@ -48,6 +48,26 @@ def durations(db: Database, pipeline: str, node: str, most: int = 200) -> list[D
     return [Duration(run, item, wall_s or 0.0) for run, item, wall_s in dict.fromkeys(rows)]
 
 
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a node will be like, judging by the last ten runs of its pipeline."""
+
+    items: int | None  # as many task runs as the last time; None: it was not reached in any of them
+    item_s: float | None  # mean seconds of one; None: none has succeeded
+
+
+def expectations(db: Database, pipeline: str, nodes: Iterable[str]) -> dict[str, Expectation]:
+    """What each node will be like. One with nodes of its own takes, for each task run, what these took the last time.
+
+    At most twenty task runs of a node are looked at, so that the answer does not take longer as history grows.
+    """
+    found = {}
+    rows = db.query("node_expectations", pipeline=pipeline, nodes=json.dumps(list(nodes)))
+    for node, items, mean_s, inside_s in rows:
+        found[node] = Expectation(items, mean_s if inside_s is None else inside_s / max(items, 1))
+    return found
+
+
 def known_codes(db: Database, digests: Iterable[str]) -> set[str]:
     """Those of the code digests that some graph in the store has."""
     return {row[0] for row in db.query("code_known", digests=json.dumps(list(digests)))}
@@ -67,6 +87,12 @@ def makers(db: Database, key: str) -> list[tuple[int, str, int]]:
 def sources(db: Database, run: int, node: str) -> list[Source]:
     """Which runs computed the results of a node, and how many of them."""
     return [Source(*row) for row in db.query("node_sources", run=run, node=node)]
+
+
+def mishaps(db: Database) -> tuple[int, float]:
+    """How many attempts were lost or killed for their memory, in all runs, and how long all attempts took."""
+    lost, wall_s = db.query("attempt_mishaps")[0]
+    return int(lost), float(wall_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class Run:
     owner: dict[str, Any]
     cancel_requested: str
     provenance: dict[str, Any]
+    author: str = ""  # who started it
 
     @property
     def params(self) -> dict[str, Any]:
@@ -68,6 +69,7 @@ class NewRun:
     seed: int
     owner: dict[str, Any]
     provenance: dict[str, Any]
+    author: str = ""
 
 
 def create(db: Database, new: NewRun, at: float) -> Run:
@@ -87,6 +89,7 @@ def create(db: Database, new: NewRun, at: float) -> Run:
             at=at,
             owner=json.dumps(new.owner),
             provenance=json.dumps(new.provenance),
+            author=new.author,
         )
     return get(db, row[0] if row else 0)
 
@@ -176,10 +179,17 @@ def ask_cancel(db: Database, number: int, by: str) -> bool:
         return db.changes() > 0
 
 
-def cancel_asked(db: Database, number: int) -> str:
-    """Who asked for the run to be cancelled; empty: nobody."""
-    row = db.one("run_cancel_asked", number=number)
-    return row[0] if row else ""
+def ask_pause(db: Database, number: int, by: str) -> bool:
+    """Ask the scheduler of a run to let it rest; False when the run had ended."""
+    with db.transaction():
+        db.query("run_ask_pause", number=number, by=by)
+        return db.changes() > 0
+
+
+def wishes(db: Database, number: int) -> tuple[str, str]:
+    """Who asked for the run to be cancelled, and who for a pause; empty: nobody."""
+    row = db.one("run_wishes", number=number)
+    return (row[0], row[1]) if row else ("", "")
 
 
 def delete(db: Database, number: int) -> None:
@@ -191,10 +201,11 @@ def delete(db: Database, number: int) -> None:
 
 def _run(row: Row) -> Run:
     number, name, pipeline, target, graph, first, params, overrides, seed, state, created_at, finished_at = row[:12]
-    seq, epoch, owner, cancel_requested, provenance = row[12:]
+    seq, epoch, owner, cancel_requested, provenance, author = row[12:]
     return Run(
         number, name, pipeline, target, graph, first, json.loads(params), json.loads(overrides), seed, state,
         created_at, finished_at, seq, epoch, json.loads(owner or "{}"), cancel_requested, json.loads(provenance),
+        author,
     )  # fmt: skip
 
 

@@ -10,10 +10,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.core import expr as ex
+from ropewalk.core.cache import Cache
 from ropewalk.core.code import CodeFingerprint
 from ropewalk.core.expr import Expr, Ref
 from ropewalk.core.graph import Graph, MapSpec, Node, TaskSpec, make_graph
-from ropewalk.core.policy import Cache, Policy, Retry, RunIf
+from ropewalk.core.policy import Policy, RunIf
+from ropewalk.core.retry import Retry
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ropewalk.core.state import CANCELLED, FAILED, FINAL, RUNNING, SUCCEEDED, NodeRun, RunState, fold
+from ropewalk.core.noderun import NodeRun
+from ropewalk.core.state import RunState, fold
+from ropewalk.core.taskstate import CANCELLED, FAILED, FINAL, RUNNING, SUCCEEDED
 from ropewalk.store import events as log
 from ropewalk.store import runs, tasks
 from ropewalk.store.database import Database
@@ -29,9 +31,9 @@ def _run_problems(db: Database, run: int, state: RunState) -> Iterator[str]:
     numbers = [batch.seq for batch in log.read(db, run)]
     if numbers != list(range(1, row.seq + 1)):
         yield f"run {run} is at batch {row.seq}, but its log has {numbers}"
-    if row.state != (state.finished or "running"):
+    if row.state != (state.finished or ("paused" if state.resting else "running")):
         yield f"run {run} is {row.state}, its events say {state.finished or 'running'}"
-    if row.graph != state.graph.digest:
+    if row.graph != state.base.digest:
         yield f"run {run} is on another graph than its events say"
     lengths = {node_id: node.length for node_id, node in state.nodes.items() if node.opened}
     if (found := tasks.lengths(db, run)) != lengths:

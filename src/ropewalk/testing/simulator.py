@@ -23,7 +23,8 @@ from unittest.mock import patch
 
 from ropewalk.core import events as ev
 from ropewalk.core.errors import RopewalkError
-from ropewalk.core.state import NodeRun, RunState
+from ropewalk.core.noderun import NodeRun
+from ropewalk.core.state import RunState
 from ropewalk.engine import client as client_module
 from ropewalk.engine import scheduler as scheduler_module
 from ropewalk.engine.attempt import Order

@@ -210,9 +210,9 @@ class TaskRunSuite:
         run, state = new_run(db), RunState(small_graph())
 
         assert runs.ask_cancel(db, run.number, "me")
-        assert runs.cancel_asked(db, run.number) == "me"
+        assert runs.wishes(db, run.number)[0] == "me"
         taken = runs.take_over(db, run, {"pid": 2})
-        assert runs.cancel_asked(db, run.number) == ""
+        assert runs.wishes(db, run.number)[0] == ""
         append(db, taken, 1, state, *succeed("a", 1), *succeed("b", 2), ev.RunFinished("succeeded"))
         assert not runs.ask_cancel(db, run.number, "me")
 

@@ -140,7 +140,7 @@ class Watch:
             return next((ref.node for ref in node.refs() if not self.all_are(ref.node, *FINAL)), "")
         for name, binding in node.bindings.items():
             mapped = node.map is not None and node.map.mode == "zip" and name in node.map.names
-            if mapped and isinstance(binding, ex.Ref) and follows(self.graph, binding):
+            if mapped and isinstance(binding, ex.Ref) and follows(self.graph.nodes.__getitem__, binding):
                 if self.state(binding.node, item) != "succeeded":
                     return f"{binding.node}[{item}]"
             elif lacking := self._lacking(binding):

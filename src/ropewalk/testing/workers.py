@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.core.artifact import Failed, Failure
+from ropewalk.core.noderun import NodeRun
 from ropewalk.core.settle import MAX_LOST
-from ropewalk.core.state import NodeRun
 from ropewalk.engine.attempt import Job, Order, execute
 from ropewalk.engine.executors.base import Done, Ended, Report, Returned
 from ropewalk.testing.clock import Stage

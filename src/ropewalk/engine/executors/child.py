@@ -21,6 +21,7 @@ from ropewalk.core.artifact import Failed, Failure, Outcome
 from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute
 from ropewalk.engine.executors.begun import Begun
 from ropewalk.engine.executors.log import Log
+from ropewalk.engine.executors.threads import Threads
 from ropewalk.engine.home import Home
 
 FLUSH_S = 0.002  # finished work is reported at least so often, as long as orders are short
@@ -38,10 +39,15 @@ def place_of(name: str) -> int:
 
 
 def work(
-    name: str, connection: socket.socket, functions: Mapping[str, Callable[..., Any]], home: Home, begun: Begun
+    name: str,
+    connection: socket.socket,
+    functions: Mapping[str, Callable[..., Any]],
+    home: Home,
+    begun: Begun,
+    threads: int,
 ) -> NoReturn:
-    """Be the worker `name` until the connection closes."""
-    worker = _Worker(name, Connection(connection.detach()), functions, home, begun)
+    """Be the worker `name` until the connection closes; libraries use so many threads unless a task asks for more."""
+    worker = _Worker(name, Connection(connection.detach()), functions, home, begun, Threads(threads))
     try:
         worker.run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -61,6 +67,7 @@ class _Worker:
         functions: Mapping[str, Callable[..., Any]],
         home: Home,
         begun: Begun,
+        threads: Threads,
     ) -> None:
         self._connection = connection
         self._functions = functions
@@ -76,10 +83,12 @@ class _Worker:
         self._flushed_at = time.monotonic()
         self._log = Log(home, name)
         self._begun, self._place = begun, place_of(name)
+        self._threads = threads
 
     def run(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         faulthandler.enable(2)  # a crash in native code leaves a Python traceback in the log
+        self._threads.use(1)
         threading.Thread(target=self._receive, name="receive", daemon=True).start()
         while not self._closed:
             try:
@@ -92,6 +101,9 @@ class _Worker:
             if time.monotonic() - self._flushed_at > FLUSH_S:
                 self.flush()
             self._attempt(order)
+            if order.gpus:  # only the end of a process gives a graphics processor and its memory back
+                self.flush()
+                os._exit(0)
 
     def _attempt(self, order: Order) -> None:
         job = self._jobs[order.job]
@@ -103,6 +115,9 @@ class _Worker:
         if signal.getsignal(signal.SIGTERM) != self._end:  # at the start, and when the task before has changed it
             signal.signal(signal.SIGTERM, self._end)
         self._begun.add(self._place)
+        self._threads.use(job.cpu)
+        if order.gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(order.gpus)
         try:
             outcome = execute(job, order, self._functions[job.task], self._blobs, tell)
         except TaskCancelled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import signal
 import sys
 import threading
@@ -64,7 +65,7 @@ class InlineExecutor:
     def _run(self, job: Job, order: Order, capture: _Capture) -> None:
         capture.begin(lambda: self._home.log(job.run, job.node, order.item, order.attempt))
         try:
-            with _alarm(job.timeout_s):
+            with _alarm(job.timeout_s), _devices(order.gpus):
                 self._running = True
                 outcome = execute(job, order, self._functions[job.task], self._blobs)
                 self._running = False
@@ -100,6 +101,23 @@ class InlineExecutor:
 
     def close(self) -> None:
         self._queue.clear()
+
+
+@contextlib.contextmanager
+def _devices(gpus: tuple[str, ...]) -> Iterator[None]:
+    """Let what runs inside see these graphics processors, as long as it has not looked for them before."""
+    if not gpus:
+        yield
+        return
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CUDA_VISIBLE_DEVICES"]
+        else:
+            os.environ["CUDA_VISIBLE_DEVICES"] = before
 
 
 @contextlib.contextmanager

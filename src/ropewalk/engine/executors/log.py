@@ -14,6 +14,7 @@ from ropewalk.engine.attempt import Job, Order
 from ropewalk.engine.home import Home
 
 LOG_MAX_BYTES = 50_000_000
+_PUNCH_HOLE_KEEP_SIZE = 3  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE of fallocate(2)
 
 
 class Log:
@@ -108,3 +109,18 @@ def shorten(path: Path, most: int) -> None:
         file.seek(half)
         file.write(f"\n… {size - 2 * half} bytes left out …\n".encode() + tail)
         file.truncate()
+
+
+def hollow(path: Path, most: int) -> None:
+    """Free the room on the disk that a log takes, while it is being written, beyond the two halves of `most` bytes.
+
+    Its size does not change, so that `shorten` can still say how much is missing. Linux only; elsewhere, and on a file
+    system that cannot do it, a log has its full length until its attempt ends.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        half, size = most // 2, path.stat().st_size
+        if size <= most:
+            return
+        with path.open("r+b") as file:
+            offset, length = ctypes.c_int64(half), ctypes.c_int64(size - 2 * half)
+            ctypes.CDLL(None).fallocate64(file.fileno(), _PUNCH_HOLE_KEEP_SIZE, offset, length)

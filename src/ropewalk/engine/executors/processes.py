@@ -22,6 +22,8 @@ from ropewalk.engine.attempt import Job, Order
 from ropewalk.engine.executors.base import Done, Ended, Progress, Report, Returned
 from ropewalk.engine.executors.begun import Begun
 from ropewalk.engine.executors.child import name_of, place_of, work
+from ropewalk.engine.executors.log import LOG_MAX_BYTES, hollow, shorten
+from ropewalk.engine.executors.memory import LEFTOVER_SHARE, SAMPLE_S, out_of_memory, used_bytes
 from ropewalk.engine.executors.nursery import Nursery
 from ropewalk.engine.home import Home
 
@@ -30,6 +32,7 @@ MAX_BATCH = 512
 OVERHEAD_S = 0.00005  # what a task costs a worker besides its body
 STEAL_AFTER_S = 0.05  # a worker silent for so long is inside one order; those behind it can go elsewhere
 GRACE_S = 5.0  # between the polite and the certain end of an attempt
+LOOK_AT_LOGS_S = 0.1  # how often what is being logged is kept from filling the disk
 
 
 @dataclass(slots=True)
@@ -55,7 +58,8 @@ class ProcessExecutor:
         self.slots = slots
         self._home = home
         self._begun = Begun(2 * slots)  # one dies while another takes its place
-        self._nursery = Nursery(partial(work, functions=functions, home=home, begun=self._begun))
+        threads = max(1, len(os.sched_getaffinity(0)) // slots)
+        self._nursery = Nursery(partial(work, functions=functions, home=home, begun=self._begun, threads=threads))
         self._workers: dict[str, _Worker] = {}
         self._dying: dict[str, _Worker] = {}  # their connection has closed; how they ended is not known yet
         self._started = 0
@@ -64,6 +68,8 @@ class ProcessExecutor:
         self._reports: list[Report] = []
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._oom_kills = _oom_kills()
+        self._measured_at = 0.0
+        self._logs_looked_at = 0.0
         for _ in range(slots):
             self._spawn()
 
@@ -90,13 +96,24 @@ class ProcessExecutor:
 
     def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
         to = self._workers.get(worker)
-        if to is None:  # it died since it was offered
+        if to is None or self._is_bloated(to, orders):  # it died since it was offered, or has to
             self._reports += [Returned(job.node, order.item, order.token) for order in orders]
             return
         to.queue.extend((job, order) for order in orders)
         to.recalled = False
         self._send(to, ("orders", None if job.id in to.jobs else job, list(orders)))
         to.jobs.add(job.id)
+
+    def _is_bloated(self, worker: _Worker, orders: Sequence[Order]) -> bool:
+        """Whether earlier tasks left so much in a worker that it would count against a limit; it is replaced then."""
+        limit = min((order.memory_bytes for order in orders if order.memory_bytes), default=0)
+        if not limit or worker.queue or not worker.ended:
+            return False
+        most = int(limit * LEFTOVER_SHARE)
+        if used_bytes(self._begun.process(worker.place), most) <= most:
+            return False
+        self._kill(worker, Failure("lost", "its memory was needed"))
+        return True
 
     def _send(self, worker: _Worker, message: tuple[Any, ...]) -> None:
         with contextlib.suppress(OSError):  # its death is noticed where it is read
@@ -201,10 +218,12 @@ class ProcessExecutor:
         worker.connection.close()
 
     def _keep_log(self, worker: _Worker, job: Job, order: Order) -> None:
-        path = self._home.log(job.run, job.node, order.item, order.attempt)
+        path, spool = self._home.log(job.run, job.node, order.item, order.attempt), self._home.spool(worker.name)
         with contextlib.suppress(OSError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.rename(self._home.spool(worker.name), path)
+            if spool.stat().st_size > LOG_MAX_BYTES:
+                shorten(spool, LOG_MAX_BYTES)
+            os.rename(spool, path)
 
     def _cause(self, status: int) -> Failure:
         """Why a worker died by itself."""
@@ -234,6 +253,13 @@ class ProcessExecutor:
             elif idle and len(worker.queue) > 1 and not worker.recalled and now - since > STEAL_AFTER_S:
                 worker.recalled = True
                 self._send(worker, ("return",))
+        if now - self._measured_at >= SAMPLE_S:
+            self._limit_memory()
+            self._measured_at = time.monotonic()
+        if now - self._logs_looked_at > LOOK_AT_LOGS_S:
+            self._logs_looked_at = now
+            for worker in self._workers.values():
+                hollow(self._home.spool(worker.name), LOG_MAX_BYTES)
 
     def _present(self, worker: _Worker) -> tuple[Job | None, float]:
         """The job that a worker is at, or will be in a moment, and since when."""
@@ -243,6 +269,21 @@ class ProcessExecutor:
         if current < 0:
             return worker.queue[0][0], time.monotonic()
         return worker.queue[min(current, len(worker.queue) - 1)][0], self._begun.read(worker.place)[1]
+
+    def _limit_memory(self) -> None:
+        """End attempts that have reached more memory than they asked for."""
+        for worker in self._workers.values():
+            current = self._current(worker)
+            if worker.ending is not None or not 0 <= current < len(worker.queue):
+                continue
+            limit = worker.queue[current][1].memory_bytes
+            if limit and (used := used_bytes(self._begun.process(worker.place), limit)) > limit:
+                self._kill(worker, out_of_memory(limit, used))
+
+    def _kill(self, worker: _Worker, failure: Failure) -> None:
+        """End a worker for certain, and everything that it started."""
+        worker.ending = failure
+        self._nursery.kill(worker.name, signal.SIGKILL)
 
     def _end(self, worker: _Worker, failure: Failure) -> None:
         worker.ending = failure
@@ -257,6 +298,8 @@ class ProcessExecutor:
             if job is not None and worker.ending is None:
                 if job.timeout_s is not None:
                     nearest = min(nearest, since + job.timeout_s)
+                if worker.queue[0][1].memory_bytes:
+                    nearest = min(nearest, self._measured_at + SAMPLE_S)
                 if len(worker.queue) > 1 and not worker.recalled:
                     nearest = min(nearest, since + 2 * STEAL_AFTER_S)
         return nearest

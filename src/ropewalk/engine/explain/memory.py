@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from ropewalk.core.policy import Cache
+from ropewalk.core.cache import Cache
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.recorded import Recorded
 from ropewalk.engine.owner import is_alive

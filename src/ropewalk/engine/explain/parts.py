@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ropewalk.author.source import describe_change
+from ropewalk.core.cache import Cache
 from ropewalk.core.code import CodeFingerprint
 from ropewalk.core.graph import OutputSpec
-from ropewalk.core.policy import Cache
 
 
 @dataclass(frozen=True, slots=True)

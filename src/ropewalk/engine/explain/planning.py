@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from ropewalk.core.errors import CorruptBlobError
 from ropewalk.core.graph import Graph, Node
-from ropewalk.core.state import CANCELLED, FAILED, SKIPPED, SUCCEEDED, WAITING, NodeRun
+from ropewalk.core.noderun import NodeRun
+from ropewalk.core.taskstate import CANCELLED, FAILED, SKIPPED, SUCCEEDED, WAITING
 from ropewalk.engine.client import Client, Options, Work
 from ropewalk.engine.explain.compare import changed_params
 from ropewalk.engine.explain.keys import KeyReader

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ropewalk.core import expr as ex
 from ropewalk.core.graph import Node
+from ropewalk.core.noderun import NodeRun
 from ropewalk.core.quantity import show_duration
-from ropewalk.core.state import WAITING, NodeRun
+from ropewalk.core.taskstate import WAITING
 from ropewalk.engine.explain.keys import KeyReader, show
 from ropewalk.engine.explain.memory import Memory
 from ropewalk.engine.explain.parts import changes

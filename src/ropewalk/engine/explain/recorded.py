@@ -7,7 +7,8 @@ from functools import cached_property
 
 from ropewalk.core.errors import NotFoundError, did_you_mean
 from ropewalk.core.graph import Graph, Node
-from ropewalk.core.state import READY, RunState, TaskState
+from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import READY, TaskState
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.keys import KeyReader
 from ropewalk.engine.explain.parts import KeyParts

@@ -10,11 +10,12 @@ from typing import Any
 from ropewalk.core import events as ev
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import Failure
+from ropewalk.core.cache import Cache
 from ropewalk.core.decide import Decider, Open, Run
 from ropewalk.core.errors import CorruptBlobError
 from ropewalk.core.graph import Graph, Node
-from ropewalk.core.policy import Cache
-from ropewalk.core.state import CANCELLED, FAILED, READY, SKIPPED, WAITING, RunState
+from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import CANCELLED, FAILED, READY, SKIPPED, WAITING
 from ropewalk.engine.explain.keys import show
 from ropewalk.engine.explain.memory import Memory
 from ropewalk.engine.inputs import Load

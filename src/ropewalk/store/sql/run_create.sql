@@ -1,3 +1,3 @@
-INSERT INTO runs (name, pipeline, target, first_graph, graph, params, overrides, seed, state, created_at, epoch, owner, provenance)
-VALUES (:name, :pipeline, :target, :graph, :graph, :params, :overrides, :seed, 'running', :at, 1, :owner, :provenance)
+INSERT INTO runs (name, pipeline, target, first_graph, graph, params, overrides, seed, state, created_at, epoch, owner, provenance, author)
+VALUES (:name, :pipeline, :target, :graph, :graph, :params, :overrides, :seed, 'running', :at, 1, :owner, :provenance, :author)
 RETURNING number

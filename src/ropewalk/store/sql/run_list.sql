@@ -1,4 +1,4 @@
-SELECT number, name, pipeline, target, graph, first_graph, params, overrides, seed, state, created_at, finished_at, seq, epoch, owner, cancel_requested, provenance
+SELECT number, name, pipeline, target, graph, first_graph, params, overrides, seed, state, created_at, finished_at, seq, epoch, owner, cancel_requested, provenance, author
 FROM runs
 WHERE number < coalesce(:before, 9223372036854775807) AND (:pipeline IS NULL OR pipeline = :pipeline)
 ORDER BY number DESC LIMIT :most

@@ -1,0 +1,27 @@
+"""What starts over when a person continues a run that had stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import CANCELLED, FAILED
+from ropewalk.core.wiring import wire
+
+
+def stale(state: RunState, changed: Iterable[str]) -> tuple[str, ...]:
+    """Nodes whose results do not count any more when a run is reopened.
+
+    These are the `changed` ones, and those with an input that may come out differently now, because something before
+    it had failed or been cancelled: a report over whatever had succeeded, or the other option of a `first_of`.
+    """
+    found, unsure = set(changed), set[str]()
+    for node_id, run in state.nodes.items():
+        wiring = wire(state.node_of, run.node)
+        other = not unsure.isdisjoint(wiring.barriers) or not found.isdisjoint(wiring.aligned)
+        if run.has_results and other:
+            found.add(node_id)
+        sure = run.settled and not run.counts[FAILED] and not run.counts[CANCELLED]
+        if node_id in found or not sure or not unsure.isdisjoint(run.node.upstream):
+            unsure.add(node_id)
+    return tuple(node_id for node_id in state.nodes if node_id in found)

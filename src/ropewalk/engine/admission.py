@@ -1,0 +1,52 @@
+"""Whether attempts may start now: resources, pools, and guards each have a say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Gate(Protocol):
+    """Something that may hold task runs back. All calls come from the scheduler's thread.
+
+    `room`, `take` and `commit` are called inside the transaction that grants leases, so what a gate writes to the
+    store there is written together with them.
+    """
+
+    def room(self, node: str, item: int, worker: str, wanted: int) -> int:
+        """How many of `wanted` orders of a node, the first of which is `item`, may start on a worker now."""
+
+    def take(self, node: str, items: Sequence[int], token: int, worker: str) -> None:
+        """These start now, under one lease."""
+
+    def end(self, node: str, item: int, token: int, failed: bool) -> None:
+        """One of them has ended or was given back."""
+
+    def next_s(self, now: float) -> float:
+        """Seconds until a gate that is shut may open by itself; infinite: only when something ends."""
+
+
+class Admission:
+    """All gates together."""
+
+    def __init__(self, gates: Sequence[Gate] = ()) -> None:
+        self._gates = tuple(gates)
+
+    def room(self, node: str, item: int, worker: str, wanted: int) -> int:
+        for gate in self._gates:
+            if wanted == 0:
+                break
+            wanted = min(wanted, gate.room(node, item, worker, wanted))
+        return wanted
+
+    def take(self, node: str, items: Sequence[int], token: int, worker: str) -> None:
+        for gate in self._gates:
+            gate.take(node, items, token, worker)
+
+    def end(self, node: str, item: int, token: int, failed: bool) -> None:
+        for gate in self._gates:
+            gate.end(node, item, token, failed)
+
+    def next_s(self, now: float) -> float:
+        return min((gate.next_s(now) for gate in self._gates), default=math.inf)

@@ -1,0 +1,28 @@
+"""The time by which a run goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class SlewedClock:
+    """A clock that follows another one, but is never set back.
+
+    When the other one is, as by a person or a time server, this one goes on at half its speed until the two agree
+    again. So a retry that is due in a second comes in two seconds, not in an hour, and events are logged in order.
+
+    Args:
+        clock: gives seconds since the epoch.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last = clock()
+        self._ahead_s = 0.0
+
+    def __call__(self) -> float:
+        now = self._clock()
+        passed_s = now - self._last
+        self._last = now
+        self._ahead_s = self._ahead_s - passed_s if passed_s < 0 else max(0.0, self._ahead_s - passed_s / 2)
+        return now + self._ahead_s

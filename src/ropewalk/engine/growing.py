@@ -1,0 +1,138 @@
+"""Task runs that get nodes of their own: items of a mapped pipeline, turns of a loop, trees, and what tasks add."""
+
+from __future__ import annotations
+
+from ropewalk.core import events as ev
+from ropewalk.core import expr as ex
+from ropewalk.core.artifact import Failure, Outputs
+from ropewalk.core.expr import Unavailable
+from ropewalk.core.graph import Body, Node, body_from_json
+from ropewalk.core.grow import TEMPLATE
+from ropewalk.core.noderun import NodeRun, Parts
+from ropewalk.core.special import GROWING, Grow, Loop, Reduce
+from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import CANCELLED, FAILED
+from ropewalk.core.wiring import follows
+from ropewalk.engine.inputs import Resolver, Stored, Whole
+
+MAX_NODES = 100_000  # that one task run can get at once
+
+
+def grows(node: Node) -> bool:
+    """Whether the task runs of a node get nodes of their own instead of a worker."""
+    return isinstance(node.special, GROWING)
+
+
+class Grower:
+    """Says what follows for a ready task run of a node that grows."""
+
+    def __init__(self, state: RunState, resolver: Resolver) -> None:
+        self._state = state
+        self._resolver = resolver
+
+    def advance(self, node_id: str, item: int) -> ev.Event:
+        """Its nodes come into being, or those of the next turn, or it has ended.
+
+        Raises:
+            Unavailable: something that it is given is not there.
+            TypeError, LookupError: what it maps over is not a list, or has no such item.
+        """
+        run = self._state.nodes[node_id]
+        if item not in run.parts:
+            return self._begin(run, item)
+        parts = run.parts[item]
+        try:
+            source = self._resolver.source(parts.output)
+            if not self._is_over(run, parts):
+                return ev.Expanded(node_id, item, parts.turn + 1, {self._slot(node_id): parts.output})
+        except Unavailable:
+            return self._failed(run, item, parts)
+        outputs: Outputs = source.outputs if isinstance(source, Whole) else {}
+        if isinstance(source, Stored):
+            outputs = {"result": source.ref}
+        return ev.Gathered(node_id, item, outputs)
+
+    def _begin(self, run: NodeRun, item: int) -> ev.Event:
+        node = run.node
+        body: Body | None = None
+        args: dict[str, ex.Expr] = {}
+        if isinstance(node.special, Grow):
+            body = body_from_json(self._resolver.value(self._resolver.source(node.bindings["nodes"])))
+        elif isinstance(node.special, Reduce):
+            body = self._tree(node, node.special.width)
+        elif isinstance(node.special, Loop):
+            args = {self._slot(node.id): self._argument(node, "start", item)}
+        else:
+            args = {
+                slot: self._argument(node, slot.partition("@")[0], item) for slot in self._state.bodies[node.id].slots
+            }
+        return ev.Expanded(node.id, item, 1, args, body)
+
+    def _slot(self, node_id: str) -> str:
+        return self._state.bodies[node_id].slots[0]
+
+    def _argument(self, node: Node, name: str, item: int) -> ex.Expr:
+        """What one item is given for a parameter."""
+        binding = node.bindings[name]
+        if node.map is None or name not in node.map.names:
+            return binding
+        return self._element(binding, self._index(node, name, item))
+
+    def _element(self, binding: ex.Expr, index: int) -> ex.Expr:
+        if follows(self._state.node_of, binding) and isinstance(binding, ex.Ref):
+            return ex.Ref(binding.node, (("item", index), *binding.path))
+        return ex.part(binding, (("item", index),))
+
+    def _index(self, node: Node, name: str, item: int) -> int:
+        """Where in the list for `name` an item is found."""
+        if node.map is None or node.map.mode == "zip":
+            return item
+        for other in reversed(node.map.names):
+            item, index = divmod(item, self._length(node.bindings[other]))
+            if other == name:
+                return index
+        raise LookupError(name)
+
+    def _length(self, binding: ex.Expr) -> int:
+        if follows(self._state.node_of, binding) and isinstance(binding, ex.Ref):
+            return self._state.nodes[binding.node].length
+        return len(self._resolver.elements(self._resolver.source(binding)))
+
+    def _tree(self, node: Node, width: int) -> Body:
+        """Calls of the task on up to `width` results at a time, until one is left."""
+        binding = node.bindings["items"]
+        level = [self._element(binding, index) for index in range(self._length(binding))]
+        nodes: dict[str, Node] = {}
+        first, *_ = self._state.tasks[node.task].inputs
+        depth = 0
+        while len(level) > 1 or depth == 0:
+            depth += 1
+            above: list[ex.Expr] = []
+            for start in range(0, max(len(level), 1), width):
+                made = f"{node.id}{TEMPLATE}{depth}.{start // width}"
+                several = ex.Build("list", (), tuple(level[start : start + width]))
+                others = {name: b for name, b in node.bindings.items() if name != "items"}
+                nodes[made] = Node(
+                    made, node.task, {first[0]: several, **others}, node.policy, file=node.file, line=node.line
+                )
+                above.append(ex.Ref(made))
+            level = above
+        return Body(nodes, level[0])
+
+    def _is_over(self, run: NodeRun, parts: Parts) -> bool:
+        special = run.node.special
+        if not isinstance(special, Loop) or parts.turn >= special.at_most:
+            return True
+        if parts.until is None:
+            return False
+        return bool(self._resolver.value(self._resolver.source(parts.until)))
+
+    def _failed(self, run: NodeRun, item: int, parts: Parts) -> ev.Event:
+        """What becomes of a task run of which a part has no result."""
+        runs = [self._state.nodes[part] for part in parts.nodes]
+        if bad := [r.node.id for r in runs if r.counts[FAILED]]:
+            failure = Failure("part", f"`{bad[0]}` failed", retryable=False)
+            return ev.AttemptFailed(run.node.id, item, 0, failure)
+        if any(r.counts[CANCELLED] for r in runs):
+            return ev.Cancelled(run.node.id, (item,))
+        return ev.Skipped(run.node.id, (item,), "what it returns was skipped")

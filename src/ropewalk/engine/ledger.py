@@ -1,0 +1,204 @@
+"""The gate of the machine: what its attempts hold of cores, memory, graphics processors and disk is never too much."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ropewalk.core.policy import Policy
+from ropewalk.core.state import RunState
+from ropewalk.engine.capacity import Capacity
+
+PATIENCE_S = 5.0  # for so long smaller task runs may overtake one that waits for room; then they leave it the room
+FORGET_S = 1.0  # a task run that was not asked about for so long does not wait any more
+_ROUNDING = 1e-9  # cores are fractions
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """An amount of everything that a machine has."""
+
+    cpu: float = 0.0
+    memory_bytes: int = 0
+    gpu: int = 0
+    disk_bytes: int = 0
+
+    def __add__(self, other: Vector) -> Vector:
+        return Vector(
+            self.cpu + other.cpu, self.memory_bytes + other.memory_bytes,
+            self.gpu + other.gpu, self.disk_bytes + other.disk_bytes,
+        )  # fmt: skip
+
+    def lacking(self, capacity: Capacity) -> frozenset[str]:
+        """Of what this is more than there is."""
+        lacks = {
+            "cpu": self.cpu > capacity.cpu + _ROUNDING,
+            "memory_bytes": self.memory_bytes > capacity.memory_bytes,
+            "gpu": self.gpu > 0 and self.gpu > len(capacity.gpus),
+            "disk_bytes": self.disk_bytes > capacity.disk_bytes,
+        }
+        return frozenset(name for name, lacking in lacks.items() if lacking)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What an attempt gets: its memory is a limit; the graphics processors are named as CUDA names them."""
+
+    memory_bytes: int | None
+    gpus: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    vector: Vector
+    limit: int | None
+    alone: bool  # its attempts share a worker with no other lease
+
+
+@dataclass(slots=True)
+class _Lease:
+    node: str
+    worker: str
+    ask: _Ask
+    left: int  # orders that have not ended
+    gpus: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A task run that fits into the machine, but not beside what runs now."""
+
+    node: str
+    item: int
+    since: float
+    asked_at: float
+    lacks: frozenset[str]
+
+
+class Ledger:
+    """A Gate.
+
+    A worker executes the orders of its leases one after another, so it holds the element-wise maximum of them. One
+    that has a lease of a node that asks for more than a core, or is limited, has that lease only, with one order.
+
+    Args:
+        state: tells what nodes ask for, and how often a task run has been out of memory.
+        capacity: has a core for each worker at least.
+        clock: any that does not go back, in seconds.
+    """
+
+    def __init__(self, state: RunState, capacity: Capacity, clock: Callable[[], float] = time.monotonic) -> None:
+        self._state = state
+        self._capacity = capacity
+        self._clock = clock
+        self._asks: dict[str, _Ask] = {}
+        self._leases: dict[int, _Lease] = {}  # by token
+        self._workers: dict[str, dict[int, _Lease]] = {}
+        self._alone: Counter[str] = Counter()  # leases by node, of those that share no worker
+        self._waiting: _Waiting | None = None
+
+    def room(self, node: str, item: int, worker: str, wanted: int) -> int:
+        ask = self._ask(node, item)
+        if not ask.alone:
+            if not self._alone and self._waiting is None:
+                return wanted  # a core for each worker is there
+            if any(lease.ask.alone for lease in self._workers.get(worker, {}).values()):
+                return 0
+            fits = not self._with(ask.vector, worker).lacking(self._capacity)
+            return wanted if fits and not self._leaves_room(ask, node, item) else 0
+        if worker in self._workers or (ask.limit is not None and self._alone[node] >= ask.limit):
+            return 0
+        if lacks := self._with(ask.vector, worker).lacking(self._capacity):
+            self._wait(node, item, lacks)
+            return 0
+        return 0 if self._leaves_room(ask, node, item) else 1
+
+    def take(self, node: str, items: Sequence[int], token: int, worker: str) -> None:
+        ask = self._ask(node, items[0])
+        gpus = self._free_gpus()[: ask.vector.gpu] if ask.vector.gpu else ()
+        lease = self._leases[token] = _Lease(node, worker, ask, len(items), gpus)
+        self._workers.setdefault(worker, {})[token] = lease
+        if ask.alone:
+            self._alone[node] += 1
+            if self._waiting is not None and (self._waiting.node, self._waiting.item) == (node, items[0]):
+                self._waiting = None
+
+    def given(self, token: int) -> Given:
+        """What the attempts under a lease get."""
+        lease = self._leases[token]
+        return Given(lease.ask.vector.memory_bytes or None, lease.gpus)
+
+    def end(self, node: str, item: int, token: int, failed: bool) -> None:
+        lease = self._leases.get(token)
+        if lease is None:
+            return
+        lease.left -= 1
+        if lease.left > 0:
+            return
+        del self._leases[token]
+        others = self._workers[lease.worker]
+        del others[token]
+        if not others:
+            del self._workers[lease.worker]
+        if lease.ask.alone:
+            self._alone[node] -= 1
+            if not self._alone[node]:
+                del self._alone[node]
+
+    def next_s(self, now: float) -> float:
+        return float("inf")
+
+    def _ask(self, node: str, item: int) -> _Ask:
+        run = self._state.nodes[node]
+        if run.ooms.get(item):
+            return _ask_of(run.node.policy, self._capacity, run.ooms[item])
+        if node not in self._asks:
+            self._asks[node] = _ask_of(run.node.policy, self._capacity)
+        return self._asks[node]
+
+    def _with(self, vector: Vector, worker: str) -> Vector:
+        """What all workers hold if one of them takes this on besides."""
+        total = Vector()
+        for name in {*self._workers, worker}:
+            held = [lease.ask.vector for lease in self._workers.get(name, {}).values()]
+            total += _maximum([*held, vector] if name == worker else held)
+        return total
+
+    def _free_gpus(self) -> tuple[str, ...]:
+        taken = {gpu for lease in self._leases.values() for gpu in lease.gpus}
+        return tuple(gpu for gpu in self._capacity.gpus if gpu not in taken)
+
+    def _wait(self, node: str, item: int, lacks: frozenset[str]) -> None:
+        now, waiting = self._clock(), self._waiting
+        if waiting is not None and (waiting.node, waiting.item) == (node, item):
+            waiting.asked_at, waiting.lacks = now, lacks
+        elif waiting is None or now - waiting.asked_at > FORGET_S:
+            self._waiting = _Waiting(node, item, now, now, lacks)
+
+    def _leaves_room(self, ask: _Ask, node: str, item: int) -> bool:
+        """Whether a task run has to wait, since another one has waited too long for what it asks for, too."""
+        waiting, now = self._waiting, self._clock()
+        if waiting is None or (waiting.node, waiting.item) == (node, item):
+            return False
+        if now - waiting.asked_at > FORGET_S:
+            self._waiting = None
+            return False
+        return now - waiting.since > PATIENCE_S and any(getattr(ask.vector, name) for name in waiting.lacks)
+
+
+def _ask_of(policy: Policy, capacity: Capacity, ooms: int = 0) -> _Ask:
+    """What an attempt asks for after so many that were out of memory; never for more memory than there is."""
+    wanted = policy.resources.with_memory((policy.retry.on_oom or 1) ** ooms)
+    memory_bytes = min(wanted.memory_bytes or 0, capacity.memory_bytes)
+    vector = Vector(wanted.cpu, memory_bytes, wanted.gpu, wanted.disk_bytes or 0)
+    return _Ask(vector, policy.limit, alone=policy.limit is not None or not wanted.is_plain)
+
+
+def _maximum(vectors: Iterable[Vector]) -> Vector:
+    several = list(vectors)
+    return Vector(
+        max(v.cpu for v in several), max(v.memory_bytes for v in several),
+        max(v.gpu for v in several), max(v.disk_bytes for v in several),
+    )  # fmt: skip

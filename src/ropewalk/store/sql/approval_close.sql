@@ -1,0 +1,1 @@
+UPDATE approvals SET verdict = ?, by = ?, reason = ?, at = ? WHERE run = ? AND node = ? AND item = ? AND verdict = ''

@@ -1,0 +1,3 @@
+SELECT run, node, item, message, role, author, asked_at, expires_at, verdict, by, reason, at FROM approvals
+WHERE :everything OR verdict = ''
+ORDER BY asked_at

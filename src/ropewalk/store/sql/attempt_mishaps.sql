@@ -1,0 +1,4 @@
+SELECT
+    (SELECT count(*) FROM attempts WHERE failure ->> 'kind' IN ('lost', 'oom')),
+    (SELECT coalesce(sum(wall_s), 0) FROM attempts)
+        + (SELECT coalesce(sum(wall_s), 0) FROM task_runs WHERE state = 'succeeded' AND source IS NULL)

@@ -1,0 +1,1 @@
+SELECT body FROM guards WHERE kind = :kind AND name = :name

@@ -1,0 +1,1 @@
+SELECT body FROM guards ORDER BY name, kind

@@ -1,0 +1,1 @@
+UPDATE leases SET holds = ? WHERE run = ? AND token = ?

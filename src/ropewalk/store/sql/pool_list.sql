@@ -1,0 +1,1 @@
+SELECT name, slots, at, by FROM pools ORDER BY name

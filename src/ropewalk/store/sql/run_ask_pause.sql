@@ -1,0 +1,1 @@
+UPDATE runs SET pause_requested = :by WHERE number = :number AND state IN ('queued', 'running', 'paused')

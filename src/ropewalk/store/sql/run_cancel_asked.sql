@@ -1,1 +1,0 @@
-SELECT cancel_requested FROM runs WHERE number = :number
