@@ -56,9 +56,11 @@ docs: $(VENV)/.stamp-test  ## check the docs: snippets run, links resolve, every
 bench: $(VENV)/.stamp-test  ## measure against the budgets, side by side with plain Python
 	@$(BIN)/python -m bench
 
-nightly: $(VENV)/.stamp-test  ## run the tests that take minutes
+nightly: $(VENV)/.stamp-test  ## run the tests that take minutes, then the fault campaign
 	@echo "nightly: the long tests"
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(WORKERS) -m nightly
+	@echo "nightly: the fault campaign; its table, and with every single time build/fault-campaign.json"
+	@mkdir -p build && $(BIN)/python -m tests.faults.campaign --json build/fault-campaign.json
 
 clean:  ## remove .venv and every cache (runs and artifacts in .ropewalk stay)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ropewalk.author.bodies import loop, reduce
     from ropewalk.author.convert import Doc, Range
     from ropewalk.author.each import cross, each
     from ropewalk.author.flow import first_of, otherwise, when
@@ -35,8 +36,10 @@ __all__ = [
     "each",
     "first_of",
     "limit",
+    "loop",
     "otherwise",
     "pipeline",
+    "reduce",
     "shell",
     "task",
     "when",
@@ -56,8 +59,10 @@ _MODULES = {
     "each": "ropewalk.author.each",
     "first_of": "ropewalk.author.flow",
     "limit": "ropewalk.author.guards",
+    "loop": "ropewalk.author.bodies",
     "otherwise": "ropewalk.author.flow",
     "pipeline": "ropewalk.author.pipeline",
+    "reduce": "ropewalk.author.bodies",
     "shell": "ropewalk.author.shell",
     "task": "ropewalk.author.task",
     "when": "ropewalk.author.flow",

@@ -6,10 +6,11 @@ from random import Random
 
 from ropewalk.core import events as ev
 from ropewalk.core.artifact import ArtifactRef, Failure
-from ropewalk.core.decide import Decider, Kill, Open, Run, lost_events, running_items, stale
+from ropewalk.core.decide import Decider, Kill, Open, Run
 from ropewalk.core.graph import Graph
 from ropewalk.core.noderun import IllegalMove, NodeRun
-from ropewalk.core.settle import MAX_LOST, settle
+from ropewalk.core.reopen import stale
+from ropewalk.core.settle import MAX_LOST, lost_events, running_items, settle
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import READY, SUCCEEDED
 from ropewalk.testing.graphs import random_graph

@@ -11,10 +11,12 @@ import pytest
 
 from ropewalk.core import events as ev
 from ropewalk.core import expr as ex
-from ropewalk.core.decide import Decider, Kill, Open, Run, lost_events, stale
+from ropewalk.core.decide import Decider, Kill, Open, Run
 from ropewalk.core.expr import Ref
 from ropewalk.core.policy import Policy
+from ropewalk.core.reopen import stale
 from ropewalk.core.retry import Retry
+from ropewalk.core.settle import lost_events
 from ropewalk.core.state import RunState, fold
 from ropewalk.core.taskstate import CANCELLED, FAILED, SKIPPED, SUCCEEDED, WAITING
 from ropewalk.core.wiring import Wiring, wire

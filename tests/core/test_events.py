@@ -9,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ropewalk.core import events as ev
+from ropewalk.core import expr as ex
 from ropewalk.core.artifact import ArtifactRef, Failure, Usage
 from ropewalk.core.errors import VersionError
+from ropewalk.core.graph import Body, MapSpec, Node
+from ropewalk.core.special import Approval, Each, Loop, Reduce, Wait
+from tests.core.builders import task
 
 TEXT = st.text(max_size=20)
 COUNT = st.integers(0, 2**40)
@@ -37,21 +41,62 @@ FAILURE = st.builds(
     Failure, TEXT, TEXT, TEXT, st.lists(TEXT, max_size=3).map(tuple), TEXT, TEXT, COUNT, TEXT, TEXT,
     st.lists(TEXT, max_size=3).map(tuple), st.lists(TEXT, max_size=3).map(tuple), st.booleans(), TEXT,
 )  # fmt: skip
+LATER = st.one_of(st.none(), MOMENT)
+PATH = st.lists(st.tuples(st.sampled_from(["attr", "item"]), st.one_of(TEXT, COUNT)), max_size=2).map(tuple)
+LEAVES = st.one_of(
+    st.builds(ex.constant, st.one_of(st.none(), COUNT, TEXT)), st.builds(ex.Ref, TEXT, PATH), st.builds(ex.Param, TEXT),
+    st.builds(ex.Slot, TEXT), st.builds(ex.Held, refs()),
+)  # fmt: skip
+EXPRS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.builds(ex.Op, st.just("ge"), st.tuples(inner, inner)),
+        st.builds(ex.Build, st.just("list"), st.just(()), st.lists(inner, max_size=2).map(tuple)),
+        st.builds(ex.FirstOf, st.tuples(inner, inner)),
+        st.builds(ex.Part, inner, PATH),
+    ),
+    max_leaves=4,
+)
+SPECIALS = st.sampled_from([None, Wait(5, timeout_s=60), Approval("go?", "boss", 9.0), Each(), Loop(3), Reduce(2)])
+NODES = st.builds(
+    Node, TEXT, TEXT, st.dictionaries(TEXT, EXPRS, max_size=2),
+    map=st.sampled_from([None, MapSpec("zip", ("x",))]), when=st.one_of(st.none(), EXPRS),
+    after=st.lists(TEXT, max_size=2).map(tuple), special=SPECIALS, turn=st.sampled_from([(), (1, 2)]),
+    file=TEXT, line=COUNT,
+)  # fmt: skip
+BODIES = st.builds(
+    Body, st.lists(NODES, max_size=2).map(lambda nodes: {n.id: n for n in nodes}), EXPRS,
+    st.lists(TEXT, max_size=2).map(tuple), st.one_of(st.none(), EXPRS), st.sampled_from([{}, {"do": task()}]),
+)  # fmt: skip
 
 EVENTS = {
     ev.Opened: st.builds(ev.Opened, TEXT, COUNT),
-    ev.Started: st.builds(ev.Started, TEXT, ITEMS, COUNT, TEXT),
+    ev.Started: st.builds(ev.Started, TEXT, ITEMS, COUNT, TEXT, MOMENT),
     ev.Succeeded: st.builds(ev.Succeeded, TEXT, COUNT, COUNT, TEXT, OUTPUTS, USAGE, METRICS),
     ev.Reused: st.builds(ev.Reused, TEXT, COUNT, TEXT, OUTPUTS, COUNT, MOMENT, METRICS),
-    ev.AttemptFailed: st.builds(
-        ev.AttemptFailed, TEXT, COUNT, COUNT, FAILURE, st.one_of(st.none(), MOMENT), st.booleans(), USAGE
-    ),
+    ev.AttemptFailed: st.builds(ev.AttemptFailed, TEXT, COUNT, COUNT, FAILURE, LATER, st.booleans(), USAGE),
     ev.Skipped: st.builds(ev.Skipped, TEXT, st.one_of(st.none(), ITEMS), TEXT),
     ev.Cancelled: st.builds(ev.Cancelled, TEXT, st.one_of(st.none(), ITEMS)),
     ev.CancelRequested: st.builds(ev.CancelRequested, TEXT),
     ev.ResultLost: st.builds(ev.ResultLost, TEXT, COUNT, TEXT),
-    ev.Reopened: st.builds(ev.Reopened, TEXT, st.lists(TEXT, max_size=4).map(tuple)),
+    ev.Reopened: st.builds(
+        ev.Reopened,
+        TEXT,
+        st.lists(TEXT, max_size=4).map(tuple),
+        st.one_of(st.none(), st.dictionaries(TEXT, st.lists(COUNT, max_size=3), max_size=2)),
+    ),
     ev.RunFinished: st.builds(ev.RunFinished, TEXT),
+    ev.PauseRequested: st.builds(ev.PauseRequested, TEXT),
+    ev.Rested: st.builds(ev.Rested, TEXT),
+    ev.Woken: st.builds(ev.Woken),
+    ev.Expanded: st.builds(
+        ev.Expanded, TEXT, COUNT, COUNT, st.dictionaries(TEXT, EXPRS, max_size=2), st.one_of(st.none(), BODIES)
+    ),
+    ev.Gathered: st.builds(ev.Gathered, TEXT, COUNT, OUTPUTS),
+    ev.Asked: st.builds(ev.Asked, TEXT, COUNT, MOMENT, LATER, TEXT, TEXT, TEXT),
+    ev.Answered: st.builds(ev.Answered, TEXT, COUNT, TEXT, TEXT, TEXT, MOMENT),
+    ev.DeadlineMissed: st.builds(ev.DeadlineMissed, TEXT, MOMENT),
+    ev.Undoing: st.builds(ev.Undoing, st.lists(st.tuples(TEXT, COUNT), max_size=3).map(tuple)),
 }
 
 

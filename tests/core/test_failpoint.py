@@ -14,6 +14,7 @@ import pytest
 
 from ropewalk.core import failpoint as module
 from ropewalk.core.failpoint import arm, failpoint
+from tests.artifacts.test_checkpoints import POINTS
 from tests.faults.test_killed_runs import FAILPOINTS
 
 SOURCES = Path(module.__file__).parents[1]
@@ -60,4 +61,4 @@ def test_a_point_can_end_the_process_as_a_kill_does() -> None:
 def test_the_kill_tests_know_every_point_of_the_source() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in SOURCES.rglob("*.py") if "testing" not in path.parts)
 
-    assert set(re.findall(r'\bfailpoint\("([\w.]+)"\)', text)) == set(FAILPOINTS)
+    assert set(re.findall(r'\bfailpoint\("([\w.]+)"\)', text)) == {*FAILPOINTS, *POINTS}

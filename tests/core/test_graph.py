@@ -59,8 +59,11 @@ def test_a_reference_to_nothing_is_refused() -> None:
 
 
 def test_a_kind_of_node_that_is_not_known_is_refused() -> None:
-    with pytest.raises(VersionError, match="of kind `loop`"):
-        graph(replace(node("a"), kind="loop"))
+    data = graph(node("a")).to_json()
+    data["nodes"][0]["kind"] = "oracle"
+
+    with pytest.raises(VersionError, match="`a` is of kind `oracle`"):
+        Graph.from_json(data)
 
 
 @pytest.mark.parametrize(

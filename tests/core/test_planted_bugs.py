@@ -39,7 +39,7 @@ class KeepsCountOfRetriesWhenReopened(RunState):
 
 class KeepsFailuresOfMapsWhenReopened(RunState):
     def _reopened(self, e: events.Reopened) -> None:
-        with patch.object(state, "_restart", lambda _: None):
+        with patch.object(state, "_restart", lambda *_: None):
             super()._reopened(e)
 
 

@@ -7,6 +7,8 @@ import itertools
 import pytest
 
 from ropewalk.core import events as ev
+from ropewalk.core.expr import Ref
+from ropewalk.core.graph import Body
 from ropewalk.core.noderun import IllegalMove, NodeRun
 from ropewalk.core.state import RunState, fold, regraph
 from ropewalk.core.taskstate import FINAL, TRANSITIONS, TaskState
@@ -42,6 +44,11 @@ EVENTS = {
     "opened": ev.Opened("a", 1),
     "skipped whole": ev.Skipped("a", None, "why"),
     "cancelled whole": ev.Cancelled("a", None),
+    "expanded": ev.Expanded("a", 0, 1, {}, Body({"a/*/x": node("a/*/x")}, Ref("a/*/x"))),
+    "expanded without a body": ev.Expanded("a", 0, 1, {}),
+    "gathered": ev.Gathered("a", 0, OUTPUTS),
+    "asked": ev.Asked("a", 0, 1.0),
+    "answered unasked": ev.Answered("a", 0, "approved", "me", "", 2.0),
 }
 
 LEGAL = {
@@ -53,6 +60,9 @@ LEGAL = {
     (WAITING, "skipped"): SKIPPED, (READY, "skipped"): SKIPPED,
     (WAITING, "cancelled"): CANCELLED, (READY, "cancelled"): CANCELLED, (RUNNING, "cancelled"): CANCELLED,
     (SUCCEEDED, "result lost"): READY,
+    (WAITING, "expanded"): WAITING, (READY, "expanded"): WAITING,
+    (WAITING, "gathered"): SUCCEEDED, (READY, "gathered"): SUCCEEDED,
+    (WAITING, "asked"): WAITING, (READY, "asked"): WAITING,
 }  # fmt: skip
 
 

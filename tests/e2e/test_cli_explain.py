@@ -34,6 +34,7 @@ def test_a_plan_says_what_would_run_and_why(folder: Path) -> None:
         "  ? report  may run   input may change: train 0.00s\n"
         "1 to run, 1 perhaps to run, 5 cached"
     )
+    assert "\n  order: critical-path, about 0.00s on " in text
     assert text.endswith("  longest chain: train → report\n")
 
 

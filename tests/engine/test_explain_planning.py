@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ropewalk.core.policy import RunPolicy
 from ropewalk.core.state import RunState
 from ropewalk.engine.client import Client, Options, Work
 from ropewalk.engine.explain.planning import make_plan
 from ropewalk.engine.owner import this_process
 from ropewalk.engine.prepare import Preparer
+from ropewalk.plan.order import POLICIES
 from ropewalk.plan.plan import Plan
 from ropewalk.store import runs, tasks
 from ropewalk.testing.graphs import FUNCTIONS, Shape, random_graph
@@ -65,6 +67,20 @@ def test_a_pipeline_that_never_ran_is_planned_without_making_a_store(project: Pr
     assert plan.since is None
     assert plan.unknown == ("load", "train", "report")
     assert not project.client.home.root.exists()
+
+
+def test_the_estimate_is_that_of_the_order_that_the_pipeline_has(project: Project) -> None:
+    project.run()
+    work = project.work(c=2.0)
+
+    plans = {
+        order: make_plan(project.client, replace(work, graph=replace(work.graph, policy=RunPolicy(order=order))))
+        for order in POLICIES
+    }
+
+    assert {order: plan.order for order, plan in plans.items()} == {order: order for order in POLICIES}
+    assert all(plan.estimate_s == plan.orders_s[order] > 0 for order, plan in plans.items())
+    assert plans["priority"].order_note.startswith("priority, about ")
 
 
 def test_planning_writes_nothing_and_executes_nothing(project: Project) -> None:

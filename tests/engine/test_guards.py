@@ -68,7 +68,6 @@ class Caller:
     def end(self, token: int, failed: bool | None = False, node_id: str = "broken") -> None:
         self.gate.end(node_id, 0, token, failed)
         with self.db.transaction():
-            self.gate.commit()
             self.db.many("lease_drop", [(self.run.number, token)])
 
     def fail(self, times: int = 1) -> None:
@@ -164,9 +163,13 @@ def test_threads_that_ask_at_once_do_not_pass_together(store: Store) -> None:
 def test_what_is_rolled_back_was_never_started(store: Store) -> None:
     caller = store.caller()
 
-    with pytest.raises(KeyError), caller.db.transaction():
-        caller.gate.take("limited", (0,), 1, "w1")
-        raise KeyError
+    def start_and_fail() -> None:
+        with caller.db.transaction():
+            caller.gate.take("limited", (0,), 1, "w1")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        start_and_fail()
 
     assert [bool(caller.start()) for _ in range(4)] == [True, True, True, False]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given as of
 from hypothesis import strategies as st
 
 from ropewalk import Resources, Retry
@@ -19,7 +19,7 @@ from ropewalk.core.policy import Policy
 from ropewalk.core.state import RunState
 from ropewalk.engine import capacity as machine
 from ropewalk.engine.capacity import Capacity, check_schedulable, measure
-from ropewalk.engine.ledger import FORGET_S, PATIENCE_S, Ledger
+from ropewalk.engine.ledger import FORGET_S, PATIENCE_S, Given, Ledger
 from tests.core import builders
 
 GIB = 1 << 30
@@ -217,7 +217,7 @@ class Machine:
 
     def __init__(self, book: Ledger, state: RunState) -> None:
         self.book, self.state = book, state
-        self.leases: dict[int, tuple[str, str, list[int], int]] = {}  # node, worker, items, memory
+        self.leases: dict[int, tuple[str, str, list[int], Given]] = {}  # node, worker, items
         self.items: Counter[str] = Counter()
         self.token = 0
 
@@ -228,7 +228,7 @@ class Machine:
             items = list(range(first, first + count))
             self.items[node] += count
             self.book.take(node, items, self.token, worker)
-            self.leases[self.token] = (node, worker, items, self.book.given(self.token).memory_bytes or 0)
+            self.leases[self.token] = (node, worker, items, self.book.given(self.token))
 
     def end(self, place: int, *, oom: bool) -> None:
         if not self.leases:
@@ -247,7 +247,7 @@ class Machine:
         workers = {worker: [x for x in self.leases.values() if x[1] == worker] for worker in WORKERS}
         held: Counter[str] = Counter()
         for leases in workers.values():
-            asks = [(POLICIES[node].resources, memory) for node, _, _, memory in leases]
+            asks = [(POLICIES[node].resources, given.memory_bytes or 0) for node, _, _, given in leases]
             held["cpu"] += max((r.cpu for r, _ in asks), default=0)  # type: ignore[assignment]  # a fraction
             held["memory"] += max((memory for _, memory in asks), default=0)
             held["gpu"] += max((r.gpu for r, _ in asks), default=0)
@@ -257,7 +257,7 @@ class Machine:
                 found.append("not alone")
         there = {"cpu": 4, "memory": 8 * GIB, "gpu": 2, "disk": 100}
         found += [f"too much {name}" for name in there if held[name] > there[name] + 1e-6]
-        gpus = [gpu for token in self.leases for gpu in self.book.given(token).gpus]
+        gpus = [gpu for *_, given in self.leases.values() for gpu in given.gpus]
         found += ["a GPU is given out twice"] if len(gpus) != len(set(gpus)) else []
         running = Counter(node for node, *_ in self.leases.values())
         found += [n for n, p in POLICIES.items() if p.limit is not None and running[n] > p.limit]
@@ -285,7 +285,7 @@ def play(kind: type[Ledger], steps: Sequence[tuple[str, str, int]]) -> list[str]
     return []
 
 
-@given(STEPS)
+@of(STEPS)
 def test_in_any_order_of_starts_and_ends_nothing_is_held_twice_or_too_much(steps: list[tuple[str, str, int]]) -> None:
     assert play(Ledger, steps) == []
 

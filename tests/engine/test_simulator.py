@@ -14,8 +14,9 @@ from ropewalk.core import events as ev
 from ropewalk.core.retry import Retry
 from ropewalk.core.state import RunState
 from ropewalk.engine import scheduler
+from ropewalk.engine.queue import Queue
 from ropewalk.engine.reuse import Reuse
-from ropewalk.engine.scheduler import Scheduler
+from ropewalk.engine.supply import Supply
 from ropewalk.store import events as log
 from ropewalk.testing.simulator import simulate
 
@@ -75,7 +76,7 @@ def forgets_attempts_of_a_dead_scheduler() -> Iterator[None]:
 
 @contextmanager
 def takes_a_lost_result_for_a_failure() -> Iterator[None]:
-    with patch.object(Scheduler, "_makes_again", lambda *_: False):
+    with patch.object(Supply, "makes_again", lambda *_: False):
         yield
 
 
@@ -134,7 +135,7 @@ def gives_lost_results_up() -> Iterator[None]:
 
 @contextmanager
 def forgets_what_was_parked() -> Iterator[None]:
-    with patch.object(scheduler.Queue, "flush", lambda _: None):
+    with patch.object(Queue, "flush", lambda _: None):
         yield
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from ropewalk.core.policy import Order
 from ropewalk.plan.plan import Plan, PlanRow
 
 LOAD = PlanRow("load", "reuse", {"reuse": 1}, 1, sources=(3,), saved_s=2.0)
@@ -62,6 +64,29 @@ def test_tasks_without_history_make_the_estimate_a_lower_bound() -> None:
 
     assert plan.summary.endswith("at least 2.0s (report never timed), judging by the last run")
     assert Plan("iris", (TRAIN,), unknown=("train",)).summary.endswith("never timed")
+
+
+ORDERS: dict[Order, float] = {"critical-path": 12.0, "deadline": 12.0, "priority": 13.0, "fifo": 14.0}
+
+
+def test_the_order_is_told_with_when_all_is_done_in_it() -> None:
+    plan = replace(PLAN, orders_s=ORDERS)
+
+    assert plan.order_note == "critical-path, about 12.0s on 2 workers (fifo: about 14.0s)"
+    assert str(plan).splitlines()[-1] == f"  order: {plan.order_note}"
+    assert replace(plan, order="fifo", workers=1).order_note == "fifo, about 14.0s on 1 worker"
+    assert plan.to_json()["orders_s"]["priority"] == 13.0
+
+
+def test_where_nothing_was_timed_the_order_tells_what_it_goes_by() -> None:
+    plan = replace(PLAN, orders_s=ORDERS, judged_by=())
+
+    assert plan.order_note == "critical-path, by the number of tasks in a chain"
+    assert replace(plan, order="fifo").order_note == "fifo"
+
+
+def test_where_nothing_is_left_to_do_no_order_is_told() -> None:
+    assert Plan("iris", (LOAD,), judged_by=(3,), orders_s=ORDERS).order_note == ""
 
 
 def test_a_plan_is_json() -> None:

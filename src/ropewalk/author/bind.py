@@ -68,7 +68,7 @@ def bind(task: Callee, args: tuple[Any, ...], kwargs: Mapping[str, Any], trace: 
     bindings = {name: _express(task, name, values[name], trace) for name in names if name in values}
     if not mapped:
         return Bound(bindings, None, None)
-    return Bound(bindings, _map_spec(task, mapped), mapped_length(list(mapped.values())))
+    return Bound(bindings, map_spec(task, mapped), mapped_length(list(mapped.values())))
 
 
 def arguments(callee: Callee, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,7 +182,12 @@ def _advice(value: Any) -> str:
     return "pass plain values, and make the object inside the task"
 
 
-def _map_spec(task: Callee, mapped: dict[str, Each]) -> MapSpec:
+def map_spec(task: Callee, mapped: dict[str, Each]) -> MapSpec:
+    """How a call takes its arguments apart.
+
+    Raises:
+        DefinitionError: the lists do not go together.
+    """
     crossed = {value.crossed for value in mapped.values()}
     if len(crossed) == 2:
         raise DefinitionError(

@@ -27,6 +27,7 @@ def express(value: Any, trace: Trace, path: str) -> ex.Expr:
         handle = handle_of(value)
         if handle.trace is not trace:
             raise foreign(value)
+        trace.check_reach(handle.expr, handle.label)
         return handle.expr
     if parameter_of(value) or not is_live(value):
         return literal(value, path)

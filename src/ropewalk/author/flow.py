@@ -48,8 +48,8 @@ def when(condition: Any) -> AbstractContextManager[None]:
     Raises:
         DefinitionError: it is called outside a pipeline, or with something that is neither true nor false.
     """
-    trace = _trace("when")
-    holds = _condition(condition, trace)
+    trace = needed_trace("when")
+    holds = condition_of(condition, trace)
     return _Branch(trace, holds, ex.Op("not", (holds,)))
 
 
@@ -61,7 +61,7 @@ def otherwise(condition: Any = _ALWAYS) -> AbstractContextManager[None]:
     Raises:
         DefinitionError: no such block stands before it.
     """
-    trace = _trace("otherwise")
+    trace = needed_trace("otherwise")
     rest = trace.blocks[-1].rest
     if rest is None:
         raise DefinitionError(
@@ -73,7 +73,7 @@ def otherwise(condition: Any = _ALWAYS) -> AbstractContextManager[None]:
         )
     if condition is _ALWAYS:
         return _Branch(trace, rest, None)
-    holds = _condition(condition, trace)
+    holds = condition_of(condition, trace)
     return _Branch(trace, ex.Op("and", (rest, holds)), ex.Op("and", (rest, ex.Op("not", (holds,)))))
 
 
@@ -83,7 +83,7 @@ def first_of(*options: T) -> T:
     Raises:
         DefinitionError: it is called outside a pipeline, with nothing, or with what no graph can hold.
     """
-    trace = _trace("first_of")
+    trace = needed_trace("first_of")
     references = [option for option in options if is_reference(option)]
     if not references:
         raise DefinitionError(
@@ -106,7 +106,7 @@ def first_of(*options: T) -> T:
     return cast(T, Reference(Handle(trace, expr, label, union_of(hints), mapped, source=handles[0].source)))
 
 
-def _trace(what: str) -> Trace:
+def needed_trace(what: str) -> Trace:
     trace = current()
     if trace is None:
         raise DefinitionError(
@@ -119,24 +119,30 @@ def _trace(what: str) -> Trace:
     return trace
 
 
-def _condition(condition: Any, trace: Trace) -> ex.Expr:
+def condition_of(condition: Any, trace: Trace, what: str = "when") -> ex.Expr:
+    """Something that is true or false as an expression.
+
+    Raises:
+        DefinitionError: it is neither.
+    """
     if is_reference(condition):
         handle = handle_of(condition)
         if handle.trace is not trace:
             raise foreign(condition)
+        trace.check_reach(handle.expr, handle.label)
         if handle.mapped:
-            raise _no_condition(f"`{handle.label}` is a list of results", "decide in a task that takes the list")
+            raise _no_condition(what, f"`{handle.label}` is a list of results", "decide in a task that takes the list")
         if not fits(handle.hint, bool):
             raise _no_condition(
-                f"`{handle.label}` is a `{show_type(handle.hint)}`", f"compare it: when({handle.label} > 0)"
+                what, f"`{handle.label}` is a `{show_type(handle.hint)}`", f"compare it: when({handle.label} > 0)"
             )
         return handle.expr
     if isinstance(plain(condition), bool):
         return literal(condition)
-    raise _no_condition(f"{plain(condition)!r:.60} is neither", "compare it: when(value > 0)")
+    raise _no_condition(what, f"{plain(condition)!r:.60} is neither", "compare it: when(value > 0)")
 
 
-def _no_condition(fact: str, fix: str) -> DefinitionError:
+def _no_condition(what: str, fact: str, fix: str) -> DefinitionError:
     return DefinitionError(
-        f"`when` needs something that is true or false: {fact}", code="P207", where=here().where(), help=[fix]
+        f"`{what}` needs something that is true or false: {fact}", code="P207", where=here().where(), help=[fix]
     )

@@ -8,7 +8,8 @@ another is a group with such a name, whose nodes are `group/node`. `.options(nam
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ropewalk.author.callsite import CallSite
 from ropewalk.author.names import is_name
@@ -25,6 +26,7 @@ class Place:
     site: CallSite
     pinned: str = ""
     inner: list[Place] | None = None  # of a pipeline
+    link: str = "/"  # between its name and those of the inner ones; TEMPLATE for those that it has often
 
 
 @dataclass(slots=True)
@@ -48,10 +50,10 @@ def assign(places: list[Place], prefix: str = "") -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for place, name in zip(places, _names(places), strict=True):
-        if place.inner is None:
+        if place.number:
             found[place.number] = prefix + name
-        else:
-            found |= assign(place.inner, f"{prefix}{name}/")
+        if place.inner is not None:
+            found |= assign(place.inner, f"{prefix}{name}{place.link}")
     return found
 
 
@@ -91,14 +93,6 @@ def _pinned(places: list[Place]) -> set[str]:
     return set(sites)
 
 
-def rename(expr: ex.Expr, ids: dict[str, str]) -> ex.Expr:
+def rename(expr: ex.Expr, ids: Mapping[str, str], slots: Mapping[str, ex.Expr]) -> ex.Expr:
     """The expression with node ids in place of numbers."""
-    if isinstance(expr, ex.Ref):
-        return replace(expr, node=ids[expr.node])
-    if isinstance(expr, ex.Op):
-        return replace(expr, args=tuple(rename(a, ids) for a in expr.args))
-    if isinstance(expr, ex.Build):
-        return replace(expr, items=tuple(rename(i, ids) for i in expr.items))
-    if isinstance(expr, ex.FirstOf):
-        return replace(expr, options=tuple(rename(o, ids) for o in expr.options))
-    return expr
+    return ex.fill(expr, slots, ids.__getitem__)

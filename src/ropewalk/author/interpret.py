@@ -10,6 +10,7 @@ from typing import Any
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import ExecutionError
 from ropewalk.core.graph import Graph, Node
+from ropewalk.core.special import Each, Grow, Loop, Reduce
 
 _SUCCEEDED, _FAILED, _SKIPPED = "succeeded", "failed", "skipped"
 
@@ -34,14 +35,24 @@ def interpret(graph: Graph, functions: Mapping[str, Callable[..., Any]], params:
 
 
 class _Run:
-    """Results and states of the nodes so far."""
+    """Results and states of the nodes so far; those of a body inside those around it."""
 
-    def __init__(self, graph: Graph, functions: Mapping[str, Callable[..., Any]], params: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        functions: Mapping[str, Callable[..., Any]],
+        params: Mapping[str, Any],
+        outer: _Run | None = None,
+        slots: Mapping[str, Any] | None = None,
+    ) -> None:
         self.graph = graph
         self.functions = functions
         self.params = params
+        self.outer = outer
+        self.slots = slots or {}
         self.states: dict[str, str] = {}
         self.results: dict[str, Any] = {}
+        self.nodes: Mapping[str, Node] = graph.nodes
         self.error: Exception | None = None
 
     def do(self, node: Node) -> None:
@@ -61,23 +72,52 @@ class _Run:
     def value_of(self, leaf: ex.Leaf) -> Any:
         if isinstance(leaf, ex.Param):
             return self.params[leaf.name]
-        if self.states[leaf.node] != _SUCCEEDED:
+        if not isinstance(leaf, ex.Ref):
+            return self._slot(leaf)
+        if self.state_of(leaf.node) != _SUCCEEDED:
             raise ex.Unavailable
+        if leaf.node not in self.states:
+            assert self.outer is not None
+            return self.outer.value_of(leaf)
         result = self.results[leaf.node]
-        if self.graph.nodes[leaf.node].map is None:
+        if self.nodes[leaf.node].map is None:
             return ex.project(result, leaf.path)
         if leaf.path and leaf.path[0][0] == "item":  # one result out of the list
             return ex.project(result, leaf.path)
         return [ex.project(item, leaf.path) for item in result]
 
+    def _slot(self, leaf: ex.Leaf) -> Any:
+        if isinstance(leaf, ex.Slot) and leaf.name in self.slots:
+            return self.slots[leaf.name]
+        if self.outer is None:
+            raise ex.Unavailable
+        return self.outer.value_of(leaf)
+
+    def state_of(self, node_id: str) -> str:
+        if node_id in self.states or self.outer is None:
+            return self.states[node_id]
+        return self.outer.state_of(node_id)
+
+    def body(self, node: Node, slots: Mapping[str, Any]) -> tuple[Any, bool]:
+        """What the body of a node returns for these arguments, and whether that is where a loop ends."""
+        body = self.graph.bodies[node.id]
+        inner = _Run(self.graph, self.functions, self.params, self, slots)
+        inner.nodes = body.nodes
+        for part in body.nodes.values():
+            inner.do(part)
+        if inner.error is not None:
+            raise inner.error
+        result = ex.evaluate(body.output, inner.value_of)
+        return result, body.until is not None and bool(ex.evaluate(body.until, inner.value_of))
+
     def _may_run(self, node: Node) -> bool:
-        failed = any(self.states[up] == _FAILED for up in self.graph.upstream[node.id])
+        failed = any(self.state_of(up) == _FAILED for up in node.upstream)
         rule = node.policy.run_if
         if rule == "any_failed" and not failed:
             return False
         if rule == "none_failed" and failed:
             return False
-        if rule == "all_succeeded" and any(self.states[up] != _SUCCEEDED for up in self._needed(node)):
+        if rule == "all_succeeded" and any(self.state_of(up) != _SUCCEEDED for up in self._needed(node)):
             return False
         return node.when is None or bool(ex.evaluate(node.when, self.value_of))
 
@@ -89,18 +129,44 @@ class _Run:
             ref.node
             for e in exprs
             for choice in ex.choices(e)
-            for ref in itertools.takewhile(lambda r: self.states[r.node] != _SUCCEEDED, ex.refs(choice))
-            if self.states[ref.node] == _FAILED
+            for ref in itertools.takewhile(lambda r: self.state_of(r.node) != _SUCCEEDED, ex.refs(choice))
+            if self.state_of(ref.node) == _FAILED
         ]
         return [*hard, *node.after, *failed]
 
     def _call(self, node: Node) -> Any:
-        function = self.functions[node.task]
         values = {name: self._input(node, binding) for name, binding in node.bindings.items()}
+        if isinstance(node.special, Reduce):
+            return self._reduce(node, node.special.width, values)
         if node.map is None:
-            return _await(function(**values))
-        items = _items(node, values)
-        return [_await(function(**{**values, **item})) for item in items]
+            return self._one(node, values)
+        return [self._one(node, {**values, **item}) for item in _items(node, values)]
+
+    def _one(self, node: Node, values: dict[str, Any]) -> Any:
+        """The result of one item."""
+        if isinstance(node.special, Grow):
+            return values["nodes"]  # called as a function, the task has called those that it would have added
+        if isinstance(node.special, Loop):
+            state, slot = values["start"], self.graph.bodies[node.id].slots[0]
+            for _ in range(node.special.at_most):
+                state, ends = self.body(node, {slot: state})
+                if ends:
+                    break
+            return state
+        if isinstance(node.special, Each):
+            return self.body(node, {s: values[s.partition("@")[0]] for s in self.graph.bodies[node.id].slots})[0]
+        return _await(self.functions[node.task](**values))
+
+    def _reduce(self, node: Node, width: int, values: dict[str, Any]) -> Any:
+        name = self.graph.tasks[node.task].inputs[0][0]
+        level, function = list(values[name]), self.functions[node.task]
+        while True:
+            level = [
+                _await(function(**{**values, name: level[start : start + width]}))
+                for start in range(0, max(len(level), 1), width)
+            ]
+            if len(level) == 1:
+                return level[0]
 
     def _input(self, node: Node, binding: ex.Expr) -> Any:
         try:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from ropewalk.author.bind import arguments, refuse_live
+from ropewalk.author.bodies import map_pipeline
 from ropewalk.author.callsite import CallSite, declared, here
 from ropewalk.author.constants import literal, traced
 from ropewalk.author.each import Each
@@ -136,13 +137,9 @@ class Pipeline(Generic[P, R_co]):
                 code="P209", where=here().where(), help=["repeat inside a task, or call it a fixed number of times"],
             )  # fmt: skip
         given = arguments(self, args, kwargs)
+        if any(isinstance(value, Each) for value in given.values()):
+            return cast(R_co, map_pipeline(self, outer, given))
         for name, value in given.items():
-            if isinstance(value, Each):
-                raise DefinitionError(
-                    f"`{self.name}` is a pipeline, and `each` goes into the call of a task",
-                    code="P213", where=here().where(), facts=[f"it is given for `{name}`"],
-                    help=["pass the list, and map inside the pipeline: some_task(each(items))"],
-                )  # fmt: skip
             check_type(self, name, value)
         with outer.group(self):
             return self.fn(*args, **kwargs)

@@ -227,8 +227,8 @@ def _project(reference: Reference, step: ex.Step, *, unpacking: bool = False) ->
 
 def _extend(expr: ex.Expr, step: ex.Step) -> ex.Expr | None:
     """The expression for a part of an expression's value; None when there is none."""
-    if isinstance(expr, ex.Ref):
-        return ex.Ref(expr.node, (*expr.path, step))
+    if isinstance(expr, (ex.Ref, ex.Slot, ex.Part)):
+        return ex.part(expr, (step,))
     if isinstance(expr, ex.FirstOf):
         options = [_extend(option, step) for option in expr.options]
         return None if any(o is None for o in options) else ex.FirstOf(tuple(o for o in options if o is not None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,8 +16,9 @@ from ropewalk.author.ids import Place, assign, rename
 from ropewalk.author.refs import Handle, Reference, foreign, handle_of, is_reference
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import DefinitionError, UnstorableError
-from ropewalk.core.graph import Graph, MapSpec, Node, make_graph
+from ropewalk.core.graph import Body, Graph, MapSpec, Node, TaskSpec, make_body, make_graph
 from ropewalk.core.policy import Policy
+from ropewalk.core.special import Special
 
 if TYPE_CHECKING:
     from ropewalk.author.task import Task
@@ -41,16 +42,19 @@ class Call:
     when: ex.Expr | None
     site: CallSite
     after: list[str] = field(default_factory=list)
+    special: Special | None = None
+    body: str = ""  # number of the call whose nodes it is among; empty: the pipeline's own
 
-    def node(self, node_id: str, ids: dict[str, str]) -> Node:
+    def node(self, node_id: str, ids: Mapping[str, str], slots: Mapping[str, ex.Expr]) -> Node:
         return Node(
             node_id,
             self.key,
-            {name: rename(binding, ids) for name, binding in self.bindings.items()},
+            {name: rename(binding, ids, slots) for name, binding in self.bindings.items()},
             self.policy,
             self.map,
-            None if self.when is None else rename(self.when, ids),
+            None if self.when is None else rename(self.when, ids, slots),
             tuple(dict.fromkeys(ids[number] for number in self.after)),
+            self.special,
             file=self.site.file,
             line=self.site.line,
         )
@@ -64,31 +68,43 @@ class Block:
     rest: ex.Expr | None = None  # holds when no branch of the `when` that just ended was taken; None: nothing to follow
 
 
+@dataclass(slots=True, eq=False)
+class Recorded:
+    """The calls that a node has for itself: of one item, or of one turn."""
+
+    inner: list[Place]
+    slots: list[str] = field(default_factory=list)
+    output: ex.Expr | None = None
+    until: ex.Expr | None = None
+
+
 @dataclass(eq=False)
 class Trace:
     """The calls of one pipeline, in order."""
 
     name: str
     calls: dict[str, Call] = field(default_factory=dict)  # by number
+    bodies: dict[str, Recorded] = field(default_factory=dict)  # by number of the call that has them
+    inside: list[str] = field(default_factory=lambda: [""])  # whose calls are being recorded, outermost first
+    specs: dict[str, TaskSpec] = field(default_factory=dict)  # of calls that are not of a task
     tasks: dict[str, Task[..., Any]] = field(default_factory=dict)
     scopes: list[list[Place]] = field(default_factory=lambda: [[]])
     blocks: list[Block] = field(default_factory=lambda: [Block(None)])
     unused: dict[int, CallSite] = field(default_factory=dict)  # `when`s that no `with` has entered
     active: list[Callee] = field(default_factory=list)  # pipelines that are being called, outermost first
+    _count: int = 0
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """Parameters of the pipeline whose function runs now."""
         return tuple(self.active[-1].signature.parameters) if self.active else ()
 
-    def record(self, task: Task[..., Any], bound: Bound) -> Reference:
+    def record(self, task: Task[..., Any], bound: Bound, special: Special | None = None) -> Reference:
         """Make a node of a task call."""
         site = here()
-        number = f"#{len(self.calls) + 1}"
-        key = self._key(task, site)
-        block = self.blocks[-1]
-        block.rest = None
-        self.calls[number] = Call(key, bound.bindings, task.policy, bound.map, block.condition, site)
+        number = self.number()
+        key = self.key(task, site)
+        self.add(number, Call(key, bound.bindings, task.policy, bound.map, None, site, special=special))
         self.scopes[-1].append(Place(number, task.name, site, task.pinned))
         if task.order:
             self.add_after(number, task.order)
@@ -106,7 +122,57 @@ class Trace:
             )
         )
 
-    def _key(self, task: Task[..., Any], site: CallSite) -> str:
+    def number(self) -> str:
+        """A number for a call that is about to be recorded."""
+        self._count += 1
+        return f"#{self._count}"
+
+    def add(self, number: str, call: Call) -> None:
+        """Take a call in where the pipeline's function is now."""
+        block = self.blocks[-1]
+        block.rest = None
+        call.when, call.body = block.condition, self.inside[-1]
+        self.calls[number] = call
+
+    @contextmanager
+    def body(self, number: str) -> Iterator[Recorded]:
+        """Record calls that the call with this number has for itself."""
+        made = self.bodies[number] = Recorded([])
+        self.scopes.append(made.inner)
+        self.blocks.append(Block(None))
+        self.inside.append(number)
+        try:
+            yield made
+        finally:
+            self.scopes.pop()
+            self.blocks.pop()
+            self.inside.pop()
+
+    def outside(self, number: str) -> list[str]:
+        """Calls that the body of a call needs without having them."""
+        own = {n for n, call in self.calls.items() if self._is_within(call.body, number)}
+        needs = (ref.node for n in own for ref in self.calls[n].node(n, _SAME, {}).refs())
+        return list(dict.fromkeys(need for need in needs if need not in own))
+
+    def _is_within(self, body: str, number: str) -> bool:
+        while body and body != number:
+            body = self.calls[body].body if body in self.calls else ""
+        return body == number
+
+    def check_reach(self, expr: ex.Expr, label: str) -> None:
+        """Refuse what means something only inside the body of another call.
+
+        Raises:
+            DefinitionError: it does not mean anything here.
+        """
+        for ref in ex.refs(expr):
+            if ref.node in self.calls and self.calls[ref.node].body not in self.inside:
+                raise DefinitionError(
+                    f"`{label}` is a result inside a loop or a mapped pipeline, and is used outside it",
+                    code="P218", where=here().where(), help=["return it from there, and use what the call returns"],
+                )  # fmt: skip
+
+    def key(self, task: Task[..., Any], site: CallSite) -> str:
         key, known = task.name, self.tasks.get(task.name)
         count = 1
         while known is not None and known.fn is task.fn and known.outputs != task.outputs:  # shell commands
@@ -138,6 +204,7 @@ class Trace:
             handle = handle_of(other)
             if handle.trace is not self:
                 raise foreign(other)
+            self.check_reach(handle.expr, handle.label)
             needs = [ref.node for ref in ex.refs(handle.expr)]
             if number in needs:
                 raise DefinitionError(
@@ -154,12 +221,20 @@ class Trace:
         self.scopes[-1].append(Place("", callee.name, here(), inner=inner))
         self.scopes.append(inner)
         self.blocks.append(Block(self.blocks[-1].condition))
+        try:
+            with self.calling(callee):
+                yield
+        finally:
+            self.scopes.pop()
+            self.blocks.pop()
+
+    @contextmanager
+    def calling(self, callee: Callee) -> Iterator[None]:
+        """The function of a pipeline runs."""
         self.active.append(callee)
         try:
             yield
         finally:
-            self.scopes.pop()
-            self.blocks.pop()
             self.active.pop()
 
     @contextmanager
@@ -187,10 +262,30 @@ class Trace:
                 code="P214", where=site.where(), help=["with when(condition): …"],
             )  # fmt: skip
         ids = assign(self.scopes[0])
-        result = None if output is None else rename(self._output(output), ids)
-        nodes = {ids[number]: call.node(ids[number], ids) for number, call in self.calls.items()}
-        specs = {key: task.spec() for key, task in self.tasks.items()}
-        return make_graph(self.name, specs, nodes, output=result, **about)
+        slots = self._slots(ids)
+        result = None if output is None else rename(self._output(output), ids, slots)
+        nodes = {ids[n]: call.node(ids[n], ids, slots) for n, call in self.calls.items() if not call.body}
+        specs = {key: task.spec() for key, task in self.tasks.items()} | self.specs
+        return make_graph(self.name, specs, nodes, output=result, bodies=self.made_bodies(ids), **about)
+
+    def made_bodies(self, ids: dict[str, str]) -> dict[str, Body]:
+        """The bodies of the graph, by the node that has them."""
+        found = {}
+        slots = self._slots(ids)
+        for number, recorded in self.bodies.items():
+            nodes = {ids[n]: call.node(ids[n], ids, slots) for n, call in self.calls.items() if call.body == number}
+            until = None if recorded.until is None else rename(recorded.until, ids, slots)
+            output = rename(recorded.output or ex.Const(None), ids, slots)
+            found[ids[number]] = make_body(nodes, output, tuple(slots[s].name for s in recorded.slots), until)
+        return found
+
+    def _slots(self, ids: dict[str, str]) -> dict[str, ex.Slot]:
+        """Slots by the names that they have while numbers are not ids."""
+        return {
+            slot: ex.Slot(f"{slot.partition('@')[0]}@{ids[number]}")
+            for number, recorded in self.bodies.items()
+            for slot in recorded.slots
+        }
 
     def _output(self, output: Any) -> ex.Expr:
         try:
@@ -202,6 +297,14 @@ class Trace:
                 facts=[problem.title, *problem.facts],
                 help=["return results of tasks, plain values, or lists, tuples and dicts of them"],
             ) from None
+
+
+class _Same(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return key
+
+
+_SAME = _Same()
 
 
 @contextmanager

@@ -72,6 +72,8 @@ def _plan_lines(plan: Plan, out: Terminal) -> Iterator[str]:
     )
     yield from (f"  {line}" for line in rows)
     yield plan.summary
+    if plan.order_note:
+        yield f"  order: {plan.order_note}"
     if len(plan.critical_path) > 1:
         yield fit(f"  longest chain: {' → '.join(plan.critical_path)}", out.width or 10_000)
 

@@ -260,7 +260,7 @@ _DUMP: dict[type, Callable[[Any], list[Any]]] = {
 
 _LOAD: dict[str, Callable[[list[Any]], Event]] = {
     "opened": lambda d: Opened(d[1], d[2]),
-    "started": lambda d: Started(d[1], tuple(d[2]), *d[3:]),
+    "started": lambda d: Started(d[1], tuple(d[2]), *d[3:6]),
     "succeeded": lambda d: Succeeded(d[1], d[2], d[3], d[4], load_outputs(d[5]), Usage(*d[6]), d[7]),
     "reused": lambda d: Reused(d[1], d[2], d[3], load_outputs(d[4]), d[5], d[6], d[7]),
     "failed": lambda d: AttemptFailed(d[1], d[2], d[3], Failure.from_json(d[4]), d[5], d[6], Usage(*d[7])),
@@ -268,7 +268,7 @@ _LOAD: dict[str, Callable[[list[Any]], Event]] = {
     "cancelled": lambda d: Cancelled(d[1], None if d[2] is None else tuple(d[2])),
     "cancel_requested": lambda d: CancelRequested(d[1]),
     "result_lost": lambda d: ResultLost(d[1], d[2], d[3]),
-    "reopened": lambda d: Reopened(d[1], tuple(d[2]), *d[3:]),
+    "reopened": lambda d: Reopened(d[1], tuple(d[2]), *d[3:4]),
     "pause_requested": lambda d: PauseRequested(d[1]),
     "rested": lambda d: Rested(d[1]),
     "woken": lambda _: Woken(),
@@ -280,8 +280,8 @@ _LOAD: dict[str, Callable[[list[Any]], Event]] = {
         None if d[5] is None else body_from_json(d[5]),
     ),
     "gathered": lambda d: Gathered(d[1], d[2], load_outputs(d[3])),
-    "asked": lambda d: Asked(*d[1:]),
-    "answered": lambda d: Answered(*d[1:]),
+    "asked": lambda d: Asked(*d[1:8]),
+    "answered": lambda d: Answered(*d[1:7]),
     "deadline_missed": lambda d: DeadlineMissed(d[1], d[2]),
     "undoing": lambda d: Undoing(tuple((node, item) for node, item in d[1])),
     "finished": lambda d: RunFinished(d[1]),

@@ -17,6 +17,7 @@ from ropewalk.core.policy import Policy, RunPolicy
 from ropewalk.core.special import KINDS, Special, kind_of
 from ropewalk.core.special import from_json as special_from_json
 from ropewalk.core.special import to_json as special_to_json
+from ropewalk.core.topology import downstream, topological
 from ropewalk.core.values import digest
 
 GRAPH_VERSION = 1
@@ -97,6 +98,7 @@ class Body:
     slots: tuple[str, ...] = ()
     until: Expr | None = None  # of a loop: it ends after the turn in which this holds; None: after the last one
     tasks: Mapping[str, TaskSpec] = field(default_factory=dict)  # of a body that a task made: those it calls
+    bodies: Mapping[str, Body] = field(default_factory=dict)  # and those of its nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +142,7 @@ class Graph:
     @cached_property
     def downstream(self) -> dict[str, tuple[str, ...]]:
         """For each node the nodes that need it."""
-        found: dict[str, list[str]] = {name: [] for name in self.nodes}
-        for name, needs in self.upstream.items():
-            for need in needs:
-                found[need].append(name)
-        return {name: tuple(users) for name, users in found.items()}
+        return downstream(self.upstream)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -239,58 +237,16 @@ def make_graph(
         for ref in node.refs():
             if ref.node not in nodes:
                 raise DefinitionError(f"node `{node.id}` refers to `{ref.node}`, which is not there", code="P212")
-    order = _topological(Graph(name, tasks, nodes))
-    return Graph(name, tasks, {node_id: nodes[node_id] for node_id in order}, **rest)
+    return Graph(name, tasks, {node_id: nodes[node_id] for node_id in topological(nodes)}, **rest)
 
 
-def _topological(graph: Graph) -> list[str]:
-    pending = {node_id: len(needs) for node_id, needs in graph.upstream.items()}
-    ready = [node_id for node_id, count in pending.items() if count == 0]
-    order: list[str] = []
-    for node_id in ready:  # grows while we walk
-        order.append(node_id)
-        for user in graph.downstream[node_id]:
-            pending[user] -= 1
-            if pending[user] == 0:
-                ready.append(user)
-    if len(order) < len(graph.nodes):
-        raise _cycle_error(graph, {n for n, count in pending.items() if count > 0})
-    return order
+def make_body(nodes: Mapping[str, Node], output: Expr, slots: tuple[str, ...] = (), until: Expr | None = None) -> Body:
+    """A checked body, its nodes in topological order.
 
-
-def _cycle_error(graph: Graph, stuck: set[str]) -> DefinitionError:
-    cycle = _shortest_cycle(graph, stuck)
-    if len(cycle) == 1:
-        return DefinitionError(f"task `{cycle[0]}` depends on itself", code="P210")
-    return DefinitionError(
-        f"these tasks wait for each other, so none can start: {' → '.join([*cycle, cycle[0]])}",
-        code="P210",
-        facts=[f"{n.file}:{n.line} {n.id}" for n in (graph.nodes[c] for c in cycle) if n.file],
-        help=["remove one of these dependencies (arguments, .after(...) or >>)"],
-    )
-
-
-def _shortest_cycle(graph: Graph, stuck: set[str]) -> list[str]:
-    best: list[str] = []
-    for start in sorted(stuck):
-        parents: dict[str, str] = {}
-        frontier = [start]
-        while frontier and start not in parents:
-            nexts = []
-            for node in frontier:
-                for user in graph.downstream[node]:
-                    if user in stuck and user not in parents:
-                        parents[user] = node
-                        nexts.append(user)
-            frontier = nexts
-        if start in parents:
-            cycle, node = [start], parents[start]
-            while node != start:
-                cycle.append(node)
-                node = parents[node]
-            if not best or len(cycle) < len(best):
-                best = cycle[::-1]
-    return best
+    Raises:
+        DefinitionError: it has a cycle.
+    """
+    return Body({node_id: nodes[node_id] for node_id in topological(nodes)}, output, slots, until)
 
 
 def _param_to_json(p: ParamSpec) -> dict[str, Any]:
@@ -371,6 +327,7 @@ def body_to_json(body: Body, places: bool = True) -> dict[str, Any]:
         "slots": list(body.slots),
         "until": None if body.until is None else ex.to_json(body.until),
         "tasks": {name: _task_to_json(t, places) for name, t in body.tasks.items()},
+        "bodies": {name: body_to_json(b, places) for name, b in body.bodies.items()},
     }
 
 
@@ -382,4 +339,5 @@ def body_from_json(data: dict[str, Any]) -> Body:
         tuple(data["slots"]),
         None if data["until"] is None else ex.from_json(data["until"]),
         {name: _task_from_json(name, t) for name, t in data["tasks"].items()},
+        {name: body_from_json(b) for name, b in data["bodies"].items()},
     )

@@ -49,7 +49,8 @@ def instantiate(
         return place + node_id.removeprefix(template) if node_id.startswith(template) else node_id
 
     turns = (*owner.turn, turn) if isinstance(owner.special, Loop) else owner.turn
-    inner = {name(key): _fill_body(b, args, name) for key, b in bodies.items() if key.startswith(template)}
+    known = {**bodies, **body.bodies}
+    inner = {name(key): _fill_body(b, args, name) for key, b in known.items() if key.startswith(template)}
     return Instance(
         tuple(replace(_fill_node(node, args, name), turn=turns) for node in body.nodes.values()),
         ex.fill(body.output, args, name),

@@ -228,8 +228,9 @@ class RunState:
     def _expanded(self, e: ev.Expanded) -> None:
         run = self.nodes[e.node]
         body = e.body or self.bodies.get(e.node)
-        if body is None or not run.may_move(e.item, WAITING) or run.state(e.item) is not READY:
-            raise IllegalMove(f"{e.node}[{e.item}]: {run.show(e.item)}, so it gets no nodes of its own")
+        if body is None:
+            raise IllegalMove(f"{e.node}[{e.item}]: there is no body for nodes of its own")
+        run.take_up((e.item,))
         made = instantiate(run.node, e.item, e.turn, body, e.args, self.bodies)
         run.move(e.item, WAITING)
         before = run.parts[e.item].nodes if e.item in run.parts and e.turn > 1 else []

@@ -101,12 +101,16 @@ def check_schedulable(graph: Graph, capacity: Capacity, pools: Mapping[str, int]
     Raises:
         UsageError: a task asks for more than there is (P315), or for slots of a pool that there is not (P316).
     """
-    nodes = [*graph.nodes.values(), *(node for body in graph.bodies.values() for node in body.nodes.values())]
-    problems = [problem for node in nodes if (problem := misfit(node, capacity, pools)) is not None]
+    problems = [problem for node in all_nodes(graph) if (problem := misfit(node, capacity, pools)) is not None]
     if problems:
         first, *others = problems
         first.facts += tuple(other.title for other in others)
         raise first
+
+
+def all_nodes(graph: Graph) -> list[Node]:
+    """The nodes of a graph and those of its bodies, which come into being while a run goes on."""
+    return [*graph.nodes.values(), *(node for body in graph.bodies.values() for node in body.nodes.values())]
 
 
 def misfit(node: Node, capacity: Capacity, pools: Mapping[str, int]) -> RopewalkError | None:

@@ -24,14 +24,19 @@ from ropewalk.core.graph import Body, Graph, body_to_json
 from ropewalk.core.reopen import stale
 from ropewalk.core.state import RunState, fold, regraph
 from ropewalk.core.taskstate import FAILED
+from ropewalk.engine.admission import Admission
 from ropewalk.engine.attempt import Job, Order
+from ropewalk.engine.capacity import all_nodes, check_schedulable, measure
 from ropewalk.engine.checkpoint import removing
 from ropewalk.engine.clock import SlewedClock
 from ropewalk.engine.executors.base import Ended, Executor, Report
+from ropewalk.engine.guards import Guards
 from ropewalk.engine.home import Home, find_home
 from ropewalk.engine.owner import is_alive, this_process, whoami
+from ropewalk.engine.pools import sizes
 from ropewalk.engine.prepare import Preparer
 from ropewalk.engine.provenance import collect
+from ropewalk.engine.punctual import check_times
 from ropewalk.engine.result import RunResult
 from ropewalk.engine.reuse import Reuse
 from ropewalk.engine.scheduler import PAUSED, Listener, Scheduler
@@ -124,6 +129,8 @@ class Client:
         Args:
             around: puts something between the scheduler and the executor.
         """
+        self.check_schedulable(work, options)
+        check_times(work.graph, self._clock())
         with self._executor(work, options) as executor:
             new = runs.NewRun(
                 work.graph, dict(work.params), dict(work.overrides), work.target, options.seed, this_process(),
@@ -137,6 +144,7 @@ class Client:
         """What a run would do with each task, why, and how long it should take; nothing is executed or recorded."""
         from ropewalk.engine.explain.planning import make_plan  # it is built on this client
 
+        check_times(work.graph, self._clock())
         return make_plan(self, work, options)
 
     def resume(
@@ -148,6 +156,7 @@ class Client:
             UsageError: it is still running, or has nothing left to do.
         """
         self.check_resumable(run)
+        self.check_schedulable(work, options)
         with self._executor(work, options) as executor:
             run = runs.take_over(self.db, run, this_process())
             _ABANDONED.discard((self.home.root, run.number))
@@ -166,6 +175,13 @@ class Client:
                 state.apply(reopened)
                 first.append(reopened)
             return self._drive(run, state, executor, replace(options, seed=run.seed), listener, first)
+
+    def check_schedulable(self, work: Work, options: Options = Options()) -> None:
+        """Refuse work with a task that asks for more than there is, or for slots of a pool that there is not."""
+        if any(not node.policy.resources.is_plain for node in all_nodes(work.graph)):
+            pools = sizes(self.db) if self.home.database.exists() else {}
+            slots = 1 if options.executor == "inline" else options.workers or len(os.sched_getaffinity(0))
+            check_schedulable(work.graph, measure(slots, self.home.root), pools)
 
     def check_resumable(self, run: runs.Run) -> None:
         """Refuse what cannot be continued."""
@@ -249,7 +265,9 @@ class Client:
         reuse = Reuse(self.db, blobs, enabled=options.reuse)
         preparer = Preparer(run.number, state, params, options.seed, lambda ref: load(ref, blobs), reuse=options.reuse)
         listener = removing(self.home, run.number, listener)
-        return Scheduler(self.db, run, state, executor, preparer, reuse, listener, SlewedClock(self._clock))
+        clock = SlewedClock(self._clock)
+        admission = Admission([Guards(self.db, run.number, state, clock)])
+        return Scheduler(self.db, run, state, executor, preparer, reuse, listener, clock, admission)
 
     @contextlib.contextmanager
     def _executor(self, work: Work, options: Options) -> Iterator[Executor]:

@@ -100,10 +100,10 @@ class Grower:
 
     def _tree(self, node: Node, width: int) -> Body:
         """Calls of the task on up to `width` results at a time, until one is left."""
-        binding = node.bindings["items"]
+        first, *_ = self._state.tasks[node.task].inputs
+        binding = node.bindings[first[0]]
         level = [self._element(binding, index) for index in range(self._length(binding))]
         nodes: dict[str, Node] = {}
-        first, *_ = self._state.tasks[node.task].inputs
         depth = 0
         while len(level) > 1 or depth == 0:
             depth += 1
@@ -111,7 +111,7 @@ class Grower:
             for start in range(0, max(len(level), 1), width):
                 made = f"{node.id}{TEMPLATE}{depth}.{start // width}"
                 several = ex.Build("list", (), tuple(level[start : start + width]))
-                others = {name: b for name, b in node.bindings.items() if name != "items"}
+                others = {name: b for name, b in node.bindings.items() if name != first[0]}
                 nodes[made] = Node(
                     made, node.task, {first[0]: several, **others}, node.policy, file=node.file, line=node.line
                 )

@@ -34,14 +34,12 @@ class Guards:
         self._clock = clock
         self._shut: dict[str, float] = {}  # node to when it may open by itself
         self._under_way: set[int] = set()  # tokens of probes: their leases may not be written yet
-        self._ended: list[tuple[Breaker, Probe, bool | None]] = []  # not written yet
 
     def room(self, node: str, item: int, worker: str, wanted: int) -> int:
         """Under a rate limit one at a time, so that each starts when it is counted, and not behind another."""
         several = self._of(node)
         if not several or not wanted:
             return wanted
-        self.commit()
         now = self._clock()
         opens = max(self._opens_at(one, now) for one in several)
         if opens > now:
@@ -68,16 +66,16 @@ class Guards:
         for one in self._of(node):
             if isinstance(one, Breaker):
                 self._under_way.discard(token)
-                self._ended.append((one, Probe(self._run, token), failed))
+                if self._after(one, token, failed) is not None:  # as a rule nothing changes, and nothing is written
+                    with self._db.transaction():
+                        if (circuit := self._after(one, token, failed)) is not None:
+                            guards.put(self._db, one, circuit)
 
-    def commit(self) -> None:
-        """Write what has ended, in the transaction that tells so."""
-        ended, self._ended = self._ended, []
-        for breaker, ender, failed in ended:
-            before = guards.circuit(self._db, breaker)
-            after = rules.ended(breaker, before, ender, failed, self._clock())
-            if after != before:
-                guards.put(self._db, breaker, after)
+    def _after(self, breaker: Breaker, token: int, failed: bool | None) -> Circuit | None:
+        """The circuit after an attempt has ended; None: it is as before."""
+        before = guards.circuit(self._db, breaker)
+        after = rules.ended(breaker, before, Probe(self._run, token), failed, self._clock())
+        return None if after == before else after
 
     def next_s(self, now: float) -> float:
         """A gate that has opened is told once: then it is up to those who wait for it."""

@@ -46,8 +46,8 @@ class Vector:
 class Given:
     """What an attempt gets: its memory is a limit; the graphics processors are named as CUDA names them."""
 
-    memory_bytes: int | None
-    gpus: tuple[str, ...]
+    memory_bytes: int | None = None
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +190,9 @@ class Ledger:
 
 def _ask_of(policy: Policy, capacity: Capacity, ooms: int = 0) -> _Ask:
     """What an attempt asks for after so many that were out of memory; never for more memory than there is."""
-    wanted = policy.resources.with_memory((policy.retry.on_oom or 1) ** ooms)
-    memory_bytes = min(wanted.memory_bytes or 0, capacity.memory_bytes)
-    vector = Vector(wanted.cpu, memory_bytes, wanted.gpu, wanted.disk_bytes or 0)
+    wanted = policy.resources
+    memory_bytes = (wanted.memory_bytes or 0) * (policy.retry.on_oom or 1) ** ooms
+    vector = Vector(wanted.cpu, int(min(memory_bytes, capacity.memory_bytes)), wanted.gpu, wanted.disk_bytes or 0)
     return _Ask(vector, policy.limit, alone=policy.limit is not None or not wanted.is_plain)
 
 

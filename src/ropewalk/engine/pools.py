@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from ropewalk.core.errors import NotFoundError, UsageError, did_you_mean
 from ropewalk.core.graph import Graph
 from ropewalk.core.state import RunState
+from ropewalk.engine.capacity import all_nodes
 from ropewalk.engine.owner import is_alive
 from ropewalk.store import pools, runs
 from ropewalk.store.database import Database
@@ -141,5 +142,4 @@ def remove_pool(db: Database, name: str) -> None:
 
 
 def _needs(graph: Graph, pool: str) -> bool:
-    nodes = [*graph.nodes.values(), *(node for body in graph.bodies.values() for node in body.nodes.values())]
-    return any(name == pool for node in nodes for name, _ in node.policy.resources.pools)
+    return any(name == pool for node in all_nodes(graph) for name, _ in node.policy.resources.pools)

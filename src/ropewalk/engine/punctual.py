@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from ropewalk.core import timing
 from ropewalk.core.errors import DefinitionError, Where
 from ropewalk.core.graph import Graph
 from ropewalk.core.state import RunState
 from ropewalk.core.timing import ALWAYS, Timing
+from ropewalk.core.window import show_at
+from ropewalk.engine.capacity import all_nodes
 from ropewalk.store import past
 from ropewalk.store.database import Database
 from ropewalk.store.runs import Run
 
 LOOK_S = 2.0  # how often a run before this one is looked at, while it is still open
+UNDECIDED = past.Past(0, "")
 
 
 class Punctual:
-    """The times of one run. A node without any costs a look into a dictionary.
+    """The times of one run. A node without any costs a look at its policy."""
 
-    Args:
-        reported: nodes whose missed deadline is in the log already, "" for the run's own; it may grow.
-    """
-
-    def __init__(self, db: Database, run: Run, state: RunState, reported: Collection[str] = ()) -> None:
+    def __init__(self, db: Database, run: Run, state: RunState) -> None:
         self._db = db
         self._run = run
         self._state = state
-        self._reported = reported
         self._timed: dict[str, Timing] = {}
         self._deadlines: list[tuple[float, str]] = []  # a heap
-        self._pasts: dict[str, tuple[float, past.Past | None]] = {}  # by node, with when it is to be looked at again
+        self._pasts: dict[str, tuple[float, past.Past | None]] = {}  # by node, with when it was looked up
         policy = state.graph.policy
         own = Timing(deadline=policy.deadline, on_miss=policy.on_miss)
         self._add("", own)
@@ -42,7 +40,7 @@ class Punctual:
         """Nodes of the run, be it from its beginning or since it has grown."""
         for node_id in nodes:
             times = self._state.nodes[node_id].node.policy.timing
-            if times is not ALWAYS and times != ALWAYS and node_id not in self._timed:
+            if times is not ALWAYS and node_id not in self._timed:
                 self._add(node_id, times)
 
     def _add(self, node_id: str, times: Timing) -> None:
@@ -53,15 +51,15 @@ class Punctual:
 
     def hold_until(self, node_id: str, item: int, now: float) -> float | None:
         """When to look at a task run again that may not start yet; None: it may start, or is never going to."""
-        times = self._timed.get(node_id)
-        if times is None or self.expired(node_id, item, now):
+        times = self._state.nodes[node_id].node.policy.timing
+        if times is ALWAYS or self.expired(node_id, item, now):
             return None
         began = self._run.created_at
         at = timing.start_at(times, now, began)
         if at <= now and times.depends_on_past:
             before = self._past(node_id, now)
             if before is not None and not before.state:
-                at = self._pasts[node_id][0]
+                at = self._pasts[node_id][0] + LOOK_S
         if at <= now:
             return None
         expires_at = timing.expires_at(times, began)
@@ -69,12 +67,13 @@ class Punctual:
 
     def expired(self, node_id: str, item: int, now: float) -> str:
         """Why a task run that is ready is never going to start and is to be skipped; empty: it may start some time."""
-        times = self._timed.get(node_id)
-        if times is None:
+        times = self._state.nodes[node_id].node.policy.timing
+        if times is ALWAYS:
             return ""
+        self.watch((node_id,))
         expires_at = timing.expires_at(times, self._run.created_at)
         if expires_at is not None and now >= expires_at:
-            return f"expired: it was not to start after {timing.show_at(expires_at)}"
+            return f"expired: it was not to start after {show_at(expires_at)}"
         if times.depends_on_past:
             before = self._past(node_id, now)
             if before is not None and before.state not in ("", "succeeded"):
@@ -82,11 +81,14 @@ class Punctual:
         return ""
 
     def missed(self, now: float) -> list[tuple[str, float]]:
-        """Nodes that were not done by their deadline, and these deadlines; "" is the run. Each is told once."""
+        """Nodes that were not done by their deadline, and these deadlines; "" is the run. Each is told once.
+
+        After a restart, too: what is in the log is not told again.
+        """
         found: list[tuple[str, float]] = []
         while self._deadlines and self._deadlines[0][0] <= now:
             at, node_id = heapq.heappop(self._deadlines)
-            if node_id not in self._reported and not self._is_done(node_id):
+            if node_id not in self._state.missed and not self._is_done(node_id):
                 found.append((node_id, at))
         return found
 
@@ -106,12 +108,12 @@ class Punctual:
         return run is None or run.settled
 
     def _past(self, node_id: str, now: float) -> past.Past | None:
-        look_at, known = self._pasts.get(node_id, (-math.inf, None))
-        if look_at <= now or look_at > now + LOOK_S and look_at != math.inf:  # a clock may be set back
+        asked_at, known = self._pasts.get(node_id, (-math.inf, UNDECIDED))
+        is_open = known is not None and not known.state
+        if is_open and not 0 <= now - asked_at < LOOK_S:  # a clock may be set back
             policy = self._state.nodes[node_id].node.policy
             known = past.before(self._db, self._run.pipeline, self._run.number, node_id, policy.partial_ok)
-            is_open = known is not None and not known.state
-            self._pasts[node_id] = (now + LOOK_S if is_open else math.inf, known)
+            self._pasts[node_id] = (now, known)
         return known
 
 
@@ -122,9 +124,9 @@ def check_times(graph: Graph, now: float) -> None:
         DefinitionError: a deadline is in the past, or a task cannot start in time.
     """
     timing.check_now(Timing(deadline=graph.policy.deadline), now)
-    for node in graph.nodes.values():
+    for node in all_nodes(graph):
         times = node.policy.timing
-        if times is ALWAYS or times == ALWAYS:
+        if times is ALWAYS:
             continue
         try:
             timing.check_now(times, now, node.id)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
+from typing import get_args
 
 from ropewalk.core.policy import Order
 from ropewalk.plan.workload import Load, Rank, least_s, makespan_s
 
+POLICIES: tuple[Order, ...] = get_args(Order)
 LEAST_PATIENCE_S = 3600.0
 LOOKAHEAD = 10_000  # simulated nodes and task runs that a better order may cost: about 20 ms
 _TINY = 1e-9  # what sums of floats may be off by

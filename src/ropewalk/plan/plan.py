@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ropewalk.core.policy import Order
 from ropewalk.core.quantity import show_duration
 
 ACTIONS = ("run", "fail", "maybe", "reuse", "skip")  # the first that some task run of a node has is the node's
@@ -73,6 +74,8 @@ class Plan:
         judged_by: the runs that the estimates come from, newest first.
         saved_s: seconds of work that reuse saves.
         critical_path: the chain of nodes that takes longest.
+        order: what of the ready work goes first.
+        orders_s: what `estimate_s` would be in each order; empty: nobody has asked.
     """
 
     pipeline: str
@@ -86,6 +89,8 @@ class Plan:
     judged_by: tuple[int, ...] = ()
     saved_s: float = 0.0
     critical_path: tuple[str, ...] = ()
+    order: Order = "critical-path"
+    orders_s: Mapping[Order, float] = field(default_factory=dict)
 
     def count(self, action: str) -> int:
         """How many task runs have this action; a node whose number of items is not known counts as last time."""
@@ -131,6 +136,18 @@ class Plan:
         counts = [f"{n} {named[a]}" for a in ACTIONS if (n := self.count(a)) or a in ("run", "reuse")]
         return " · ".join(part for part in (", ".join(counts), self._forecast()) if part)
 
+    @property
+    def order_note(self) -> str:
+        """The order and when all is done in it: "critical-path, about 12.0s on 2 workers (fifo: about 14.0s)"; or empty."""
+        if not self.orders_s or not self.to_run + self.maybe:
+            return ""
+        if not self.judged_by:
+            return f"{self.order}, by the number of tasks in a chain" if self.order != "fifo" else self.order
+        workers = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        own, plain = (show_duration(s) for s in (self.orders_s[self.order], self.orders_s["fifo"]))
+        beside = f" (fifo: about {plain})" if plain != own else ""
+        return f"{self.order}, about {own} on {workers}{beside}"
+
     def _forecast(self) -> str:
         if not self.judged_by:
             return "never timed" if self.unknown else ""
@@ -150,7 +167,8 @@ class Plan:
             f"  {_MARKS[row.action]} {row.node:<{names}}  {row.label:<{labels}}  {row.note}".rstrip()
             for row in self.rows
         ]
-        return "\n".join([self.title, *lines, self.summary])
+        order = [f"  order: {self.order_note}"] if self.order_note else []
+        return "\n".join([self.title, *lines, self.summary, *order])
 
     def _cells(self) -> list[tuple[str, str]]:
         return [(row.node, row.label) for row in self.rows] or [("", "")]

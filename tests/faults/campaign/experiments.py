@@ -29,6 +29,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "read-only": storage.read_only,
     "power-cut": storage.power_cut,
     "two-schedulers": races.two_schedulers,
+    "cancelled": races.cancelled,
     "identical-runs": races.identical_runs,
     "clock-jumps": races.clock_jumps,
     "burst": load.burst,

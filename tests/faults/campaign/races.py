@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from ropewalk.engine.client import Client
+from ropewalk.store import runs
 from tests.faults.campaign.oracle import judge
 from tests.faults.campaign.row import Row
 from tests.faults.campaign.subject import Subject, kill, until, until_more
@@ -44,6 +46,27 @@ def two_schedulers(place: Path, quick: bool) -> Row:
 
 def _after(subject: Subject, name: str, at: float) -> float:
     return min((moment for line in subject.lines(name) if (moment := float(line[-1])) > at), default=at)
+
+
+def cancelled(place: Path, quick: bool) -> Row:
+    """A run is cancelled at random moments, and resumed each time."""
+    row, rng = Row("run cancelled and resumed"), random.Random(12)
+    subject = Subject(place, params={"n": 100 if quick else 900})
+    process = subject.start()
+    while until_more(subject, "begun", rng.randrange(1, 24), process) and row.repetitions < (2 if quick else 60):
+        asked_at = time.monotonic()
+        with Client(subject.home) as client:
+            client.cancel(runs.find(client.db, "last"), "campaign")
+        told = subject.finish(process)
+        row.detect_s.append(time.monotonic() - asked_at)
+        if told.get("state") not in ("cancelled", "succeeded"):
+            row.problems.append(f"it was cancelled, and said: {told}")
+        row.repetitions += 1
+        process = subject.start("resume")
+    subject.finish(process)
+    judge(row, subject)
+    row.remark = "noticed: its process has ended"
+    return row
 
 
 def identical_runs(place: Path, quick: bool) -> Row:

@@ -155,6 +155,8 @@ class ProcessExecutor:
             if order.token == token and order.item == item:
                 del worker.queue[index]
                 worker.ended += kind != "returned"
+                if order.gpus:
+                    worker.ending = Failure("lost", "its process gives its graphics processors back")
                 break
         if kind == "done":
             self._reports.append(Done(node, item, token, rest[1]))

@@ -18,7 +18,9 @@ from ropewalk.engine.explain.keys import KeyReader
 from ropewalk.engine.explain.memory import Memory
 from ropewalk.engine.explain.reasons import Reasons
 from ropewalk.engine.explain.walk import Walk
+from ropewalk.engine.ordering import load_of
 from ropewalk.plan.estimate import Estimate
+from ropewalk.plan.order import POLICIES, ranking
 from ropewalk.plan.plan import ACTIONS, Plan, PlanRow
 from ropewalk.plan.workload import Load, critical_path, makespan_s
 
@@ -33,6 +35,7 @@ def make_plan(client: Client, work: Work, options: Options = Options(), now: flo
     Args:
         now: seconds since the epoch, for results that expire; None: the present.
     """
+    client.check_schedulable(work, options)
     memory = Memory(client, work.graph.name, time.time() if now is None else now)
     walk = _walk(client, work, options, memory)
     ahead = dict(_ahead(walk, memory, reuse=options.reuse))
@@ -117,8 +120,10 @@ def _forecast(work: Work, options: Options, memory: Memory, rows: list[PlanRow])
     workers = 1 if options.executor == "inline" else options.workers or len(os.sched_getaffinity(0))
     busy = [row.node for row in rows if row.counts.get("run") or row.counts.get("maybe")]
     estimates = {node: memory.estimate(node, mapped=graph.nodes[node].map is not None) for node in busy}
-    loads = [_load(graph, row, estimates.get(row.node), ("run", "maybe")) for row in rows]
-    certain = [_load(graph, row, estimates.get(row.node), ("run",)) for row in rows]
+    loads = [_load(graph, row, estimates.get(row.node), ("run", "maybe"), memory.now) for row in rows]
+    certain = [_load(graph, row, estimates.get(row.node), ("run",), memory.now) for row in rows]
+    ranks = {policy: ranking(loads, workers, policy) for policy in POLICIES}
+    order, orders_s = graph.policy.order, {policy: makespan_s(loads, workers, ranks[policy]) for policy in POLICIES}
     path = critical_path(loads, workers)
     return Plan(
         graph.name,
@@ -126,21 +131,23 @@ def _forecast(work: Work, options: Options, memory: Memory, rows: list[PlanRow])
         since=newest.run.number if newest else None,
         changed=tuple(map(str, changed_params(newest.run.params, newest.graph, work.params, graph))) if newest else (),
         workers=workers,
-        estimate_s=makespan_s(loads, workers),
-        least_s=makespan_s(certain, workers),
+        estimate_s=orders_s[order],
+        least_s=makespan_s(certain, workers, ranks[order]),
         unknown=tuple(node for node, estimate in estimates.items() if estimate is None),
         judged_by=tuple(sorted({run for e in estimates.values() if e is not None for run in e.runs}, reverse=True)),
         saved_s=sum(row.saved_s for row in rows),
         critical_path=path,
+        order=order,
+        orders_s=orders_s,
     )
 
 
-def _load(graph: Graph, row: PlanRow, estimate: Estimate | None, actions: tuple[str, ...]) -> Load:
+def _load(graph: Graph, row: PlanRow, estimate: Estimate | None, actions: tuple[str, ...], began: float) -> Load:
     only_on_failure = graph.nodes[row.node].policy.run_if == "any_failed"
     items = 0 if only_on_failure else sum(row.counts.get(action, 0) for action in actions)
-    return Load(row.node, items, estimate.item_s if estimate else 0.0, graph.upstream[row.node])
+    return load_of(graph, graph.nodes[row.node], items, estimate.item_s if estimate else None, began)
 
 
 def _timed(row: PlanRow, load: Load, estimate: Estimate | None, path: tuple[str, ...]) -> PlanRow:
-    work_s = load.items * load.item_s if estimate is not None else None
+    work_s = load.work_s if estimate is not None else None
     return replace(row, estimate_s=work_s, critical=row.node in path)
