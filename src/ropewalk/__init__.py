@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ropewalk.author.pipeline import pipeline
     from ropewalk.author.shell import shell
     from ropewalk.author.task import task
+    from ropewalk.author.wait import approval, wait_for
+    from ropewalk.core.answer import Answer
     from ropewalk.core.cache import Cache
     from ropewalk.core.errors import RopewalkError
     from ropewalk.core.resources import Resources
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Answer",
     "Cache",
     "Client",
     "Doc",
@@ -30,6 +33,7 @@ __all__ = [
     "Resources",
     "Retry",
     "RopewalkError",
+    "approval",
     "breaker",
     "context",
     "cross",
@@ -42,10 +46,12 @@ __all__ = [
     "reduce",
     "shell",
     "task",
+    "wait_for",
     "when",
 ]
 
 _MODULES = {
+    "Answer": "ropewalk.core.answer",
     "Cache": "ropewalk.core.cache",
     "Client": "ropewalk.engine.client",
     "Doc": "ropewalk.author.convert",
@@ -53,6 +59,7 @@ _MODULES = {
     "Resources": "ropewalk.core.resources",
     "Retry": "ropewalk.core.retry",
     "RopewalkError": "ropewalk.core.errors",
+    "approval": "ropewalk.author.wait",
     "breaker": "ropewalk.author.guards",
     "context": "ropewalk.engine.context",
     "cross": "ropewalk.author.each",
@@ -65,6 +72,7 @@ _MODULES = {
     "reduce": "ropewalk.author.bodies",
     "shell": "ropewalk.author.shell",
     "task": "ropewalk.author.task",
+    "wait_for": "ropewalk.author.wait",
     "when": "ropewalk.author.flow",
 }
 

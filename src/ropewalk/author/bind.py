@@ -134,6 +134,8 @@ def _express(task: Callee, name: str, value: Any, trace: Trace) -> ex.Expr:
     try:
         return express(value, trace, name)
     except UnstorableError as problem:
+        if trace.keep is not None:
+            return ex.Held(trace.keep(value))
         raise DefinitionError(
             f"`{task.name}` is given a `{type(value).__name__}` for `{name}`, which a graph cannot hold",
             code="P204",

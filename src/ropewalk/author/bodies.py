@@ -52,7 +52,7 @@ def map_pipeline(pipeline: Any, trace: Trace, given: Mapping[str, Any]) -> Refer
             name: _slot(trace, body, number, name, _item_hint(pipeline, name, each)) for name, each in mapped.items()
         }
         output = pipeline.fn(**{**given, **slots})
-        outputs = _close(trace, body, output, pipeline.hints.get("return", UNKNOWN))
+        outputs = close(trace, body, output, pipeline.hints.get("return", UNKNOWN))
     bindings = {name: express(each.items, trace, name) for name, each in mapped.items()}
     call = Call("", bindings, Policy(), spec, None, site, special=EachItem())
     handle = Handle(trace, ex.Ref(number), pipeline.name, _hint_of(output), True, mapped_length([*mapped.values()]))
@@ -96,7 +96,7 @@ def loop(
         place.inner = recorded.inner
         state = _slot(trace, recorded, number, "state", hint)
         result = body(state)
-        outputs = _close(trace, recorded, result, _hint_of(result))
+        outputs = close(trace, recorded, result, _hint_of(result))
         _check_turn(name, hint, _hint_of(result))
         recorded.until = _until(trace, until, result)
     each = start if isinstance(start, Each) else None
@@ -202,7 +202,7 @@ def _hint_of(value: Any) -> Any:
     return handle.hint
 
 
-def _close(trace: Trace, body: Recorded, output: Any, hint: Any) -> OutputSpec:
+def close(trace: Trace, body: Recorded, output: Any, hint: Any) -> OutputSpec:
     """Make the result of a body the result of one of its nodes; how that is kept."""
     if is_reference(output):
         handle = handle_of(output)

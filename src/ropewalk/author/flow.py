@@ -14,6 +14,7 @@ from ropewalk.author.refs import Handle, Reference, foreign, handle_of, is_refer
 from ropewalk.author.trace import Trace, current
 from ropewalk.author.types import fits
 from ropewalk.core import expr as ex
+from ropewalk.core.answer import Answer
 from ropewalk.core.errors import DefinitionError, UnstorableError
 
 T = TypeVar("T")
@@ -132,6 +133,8 @@ def condition_of(condition: Any, trace: Trace, what: str = "when") -> ex.Expr:
         trace.check_reach(handle.expr, handle.label)
         if handle.mapped:
             raise _no_condition(what, f"`{handle.label}` is a list of results", "decide in a task that takes the list")
+        if handle.hint is Answer:
+            return condition_of(cast(Any, condition).approved, trace, what)
         if not fits(handle.hint, bool):
             raise _no_condition(
                 what, f"`{handle.label}` is a `{show_type(handle.hint)}`", f"compare it: when({handle.label} > 0)"

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import ExecutionError
 from ropewalk.core.graph import Graph, Node
-from ropewalk.core.special import Each, Grow, Loop, Reduce
+from ropewalk.core.special import Each, Grow, Loop, Reduce, Wait
 
 _SUCCEEDED, _FAILED, _SKIPPED = "succeeded", "failed", "skipped"
 
 
-def interpret(graph: Graph, functions: Mapping[str, Callable[..., Any]], params: Mapping[str, Any]) -> Any:
+def interpret(
+    graph: Graph,
+    functions: Mapping[str, Callable[..., Any]],
+    params: Mapping[str, Any],
+    held: Sequence[Any] = (),
+) -> Any:
     """What the pipeline returns for these parameters; None where what it returns was skipped.
+
+    Args:
+        held: values that a dynamic task hands on, by the digest that stands in their place.
 
     Raises:
         Exception: the first that a task raised, after tasks that run on failure have run.
     """
-    run = _Run(graph, functions, params)
+    run = _Run(graph, functions, params, held)
     for node in graph.nodes.values():
         run.do(node)
     if run.error is not None:
@@ -42,12 +50,14 @@ class _Run:
         graph: Graph,
         functions: Mapping[str, Callable[..., Any]],
         params: Mapping[str, Any],
+        held: Sequence[Any] = (),
         outer: _Run | None = None,
         slots: Mapping[str, Any] | None = None,
     ) -> None:
         self.graph = graph
         self.functions = functions
         self.params = params
+        self.held = held
         self.outer = outer
         self.slots = slots or {}
         self.states: dict[str, str] = {}
@@ -87,6 +97,8 @@ class _Run:
         return [ex.project(item, leaf.path) for item in result]
 
     def _slot(self, leaf: ex.Leaf) -> Any:
+        if isinstance(leaf, ex.Held):
+            return self.held[int(leaf.ref.digest)]
         if isinstance(leaf, ex.Slot) and leaf.name in self.slots:
             return self.slots[leaf.name]
         if self.outer is None:
@@ -101,7 +113,7 @@ class _Run:
     def body(self, node: Node, slots: Mapping[str, Any]) -> tuple[Any, bool]:
         """What the body of a node returns for these arguments, and whether that is where a loop ends."""
         body = self.graph.bodies[node.id]
-        inner = _Run(self.graph, self.functions, self.params, self, slots)
+        inner = _Run(self.graph, self.functions, self.params, self.held, self, slots)
         inner.nodes = body.nodes
         for part in body.nodes.values():
             inner.do(part)
@@ -145,7 +157,7 @@ class _Run:
     def _one(self, node: Node, values: dict[str, Any]) -> Any:
         """The result of one item."""
         if isinstance(node.special, Grow):
-            return values["nodes"]  # called as a function, the task has called those that it would have added
+            return values["nodes"]  # called in memory, the task has run those that it would have added
         if isinstance(node.special, Loop):
             state, slot = values["start"], self.graph.bodies[node.id].slots[0]
             for _ in range(node.special.at_most):
@@ -155,7 +167,18 @@ class _Run:
             return state
         if isinstance(node.special, Each):
             return self.body(node, {s: values[s.partition("@")[0]] for s in self.graph.bodies[node.id].slots})[0]
-        return _await(self.functions[node.task](**values))
+        result = self._invoke(node, values)
+        if isinstance(node.special, Wait) and not result:
+            _stop_waiting(node, node.special)
+        return result
+
+    def _invoke(self, node: Node, values: dict[str, Any]) -> Any:
+        function = self.functions[node.task]
+        if not self.graph.tasks[node.task].dynamic:
+            return _await(function(**values))
+        from ropewalk.author.dynamic import run_now  # it interprets what the task calls
+
+        return run_now(node.task, function, lambda: function(**values))
 
     def _reduce(self, node: Node, width: int, values: dict[str, Any]) -> Any:
         name = self.graph.tasks[node.task].inputs[0][0]
@@ -196,6 +219,17 @@ def _items(node: Node, values: dict[str, Any]) -> list[dict[str, Any]]:
             code="P312", facts=[f"`{name}` has {len(items)} items" for name, items in zip(names, lists, strict=True)],
         )  # fmt: skip
     return [dict(zip(names, combination, strict=True)) for combination in zip(*lists, strict=True)]
+
+
+def _stop_waiting(node: Node, wait: Wait) -> NoReturn:
+    """In memory a check is made once, and this is what follows when it has found nothing."""
+    if wait.soft_fail:
+        raise ex.Unavailable
+    raise ExecutionError(
+        f"`{node.id}` is not there yet, and in memory it is looked for once",
+        code="P336", facts=["a pipeline that is called as a function runs in this process, without pauses"],
+        help=["pipeline.run(…)   or   ropewalk run", "in a test, let the check find something"],
+    )  # fmt: skip
 
 
 def _await(value: Any) -> Any:

@@ -21,10 +21,15 @@ def resolve(graph: Graph) -> dict[str, Callable[..., Any]]:
     Raises:
         DefinitionError: one of them cannot be imported here.
     """
-    return {key: _function(spec.name, spec.function) for key, spec in graph.tasks.items()}
+    return {key: function_at(spec.name, spec.function) for key, spec in graph.tasks.items() if spec.function}
 
 
-def _function(task: str, path: str) -> Callable[..., Any]:
+def function_at(task: str, path: str) -> Callable[..., Any]:
+    """The plain function of a task from its import path.
+
+    Raises:
+        DefinitionError: it cannot be imported here.
+    """
     module, _, name = path.partition(":")
     if "<" in name:
         raise DefinitionError(

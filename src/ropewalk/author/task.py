@@ -30,6 +30,7 @@ from ropewalk.core.values import find
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+NODES = OutputSpec(type="nodes")  # what a dynamic task returns to the run
 
 
 class TaskOptions(TypedDict, total=False):
@@ -51,6 +52,7 @@ class TaskOptions(TypedDict, total=False):
     on_miss: str
     expires: str
     depends_on_past: bool
+    dynamic: bool  # of `@task` only: the tasks that it calls become nodes while the run goes on
 
 
 class CallOptions(TaskOptions, total=False):
@@ -71,6 +73,7 @@ class Task(Generic[P, R_co]):
     declared: CallSite
     pinned: str  # fixed name of the node; empty: made from the call
     order: tuple[Any, ...]  # results that the call waits for
+    dynamic: bool  # the tasks that it calls become nodes while the run goes on
 
     def __init__(
         self, function: Callable[P, R_co], *, outputs: OutputSpec | None = None, **options: Unpack[TaskOptions]
@@ -81,6 +84,7 @@ class Task(Generic[P, R_co]):
         self.declared = declared(function)
         self.pinned, self.order, self._outputs = "", (), outputs
         given: dict[str, Any] = dict(options)
+        self.dynamic = bool(given.pop("dynamic", False))
         with located(self.declared.where):
             self.name = check_name(given.pop("name", function.__name__), "task", None, 'name it: @task(name="…")')
             self.policy = self._policy(Policy(), given)
@@ -89,8 +93,13 @@ class Task(Generic[P, R_co]):
         trace = current()
         if trace is None:
             refuse_live(self, [*args, *kwargs.values()])
-            return self.fn(*args, **kwargs)
+            return self._run_now(args, kwargs) if self.dynamic else self.fn(*args, **kwargs)
         return cast(R_co, trace.record(self, bind(self, args, kwargs, trace)))
+
+    def _run_now(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R_co:
+        from ropewalk.author.dynamic import run_now  # it records calls of tasks, as this module's users do
+
+        return cast(R_co, run_now(self.name, self.fn, lambda: self.fn(*args, **kwargs)))
 
     def options(self, **options: Unpack[CallOptions]) -> Self:
         """This task with some options replaced, for one call: `train.options(timeout="1h")(frame)`.
@@ -152,7 +161,8 @@ class Task(Generic[P, R_co]):
         """The task as a graph knows it."""
         inputs = tuple((p.name, annotation_text(p.annotation)) for p in self.signature.parameters.values())
         doc = (inspect.getdoc(self.fn) or "").partition("\n")[0]
-        return TaskSpec(self.name, function_path(self.fn), inputs, self.outputs, fingerprint(self.fn), doc)
+        outputs = NODES if self.dynamic else self.outputs
+        return TaskSpec(self.name, function_path(self.fn), inputs, outputs, fingerprint(self.fn), doc, self.dynamic)
 
     def __repr__(self) -> str:
         return f"<task {self.name} at {self.declared}>"

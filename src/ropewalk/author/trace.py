@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.author.bind import Bound, Callee
@@ -15,10 +15,11 @@ from ropewalk.author.hints import show_type
 from ropewalk.author.ids import Place, assign, rename
 from ropewalk.author.refs import Handle, Reference, foreign, handle_of, is_reference
 from ropewalk.core import expr as ex
+from ropewalk.core.artifact import ArtifactRef
 from ropewalk.core.errors import DefinitionError, UnstorableError
 from ropewalk.core.graph import Body, Graph, MapSpec, Node, TaskSpec, make_body, make_graph
 from ropewalk.core.policy import Policy
-from ropewalk.core.special import Special
+from ropewalk.core.special import Grow, Special
 
 if TYPE_CHECKING:
     from ropewalk.author.task import Task
@@ -92,6 +93,7 @@ class Trace:
     blocks: list[Block] = field(default_factory=lambda: [Block(None)])
     unused: dict[int, CallSite] = field(default_factory=dict)  # `when`s that no `with` has entered
     active: list[Callee] = field(default_factory=list)  # pipelines that are being called, outermost first
+    keep: Callable[[Any], ArtifactRef] | None = None  # stores what no graph can hold; None: it is refused
     _count: int = 0
 
     @property
@@ -104,6 +106,8 @@ class Trace:
         site = here()
         number = self.number()
         key = self.key(task, site)
+        if task.dynamic:
+            return self._record_dynamic(task, bound, number, key, site)
         self.add(number, Call(key, bound.bindings, task.policy, bound.map, None, site, special=special))
         self.scopes[-1].append(Place(number, task.name, site, task.pinned))
         if task.order:
@@ -121,6 +125,22 @@ class Trace:
                 declared=task.declared,
             )
         )
+
+    def _record_dynamic(self, task: Task[..., Any], bound: Bound, build: str, key: str, site: CallSite) -> Reference:
+        """A call that decides on nodes, and the node that gets them."""
+        number = self.number()
+        self.add(build, Call(key, bound.bindings, task.policy, bound.map, None, site))
+        if task.order:
+            self.add_after(build, task.order)
+        inner = [Place(build, "build", site)]
+        self.scopes[-1].append(Place(number, task.name, site, task.pinned, inner))
+        spec = f"grow:{task.name}"
+        self.specs[spec] = TaskSpec(task.name, "", (("nodes", ""),), task.outputs)
+        mapping = None if bound.map is None else MapSpec("zip", ("nodes",))
+        self.add(number, Call(spec, {"nodes": ex.Ref(build)}, Policy(), mapping, None, site, special=Grow()))
+        mapped = bound.map is not None
+        handle = Handle(self, ex.Ref(number), task.name, task.returns, mapped, bound.length, node=build)
+        return Reference(replace(handle, source=task.name, declared=task.declared))
 
     def number(self) -> str:
         """A number for a call that is about to be recorded."""
@@ -262,18 +282,29 @@ class Trace:
                 code="P214", where=site.where(), help=["with when(condition): …"],
             )  # fmt: skip
         ids = assign(self.scopes[0])
+        result = None if output is None else self.renamed(self._output(output), ids)
+        nodes = {node.id: node for node in self.own_nodes("", ids)}
+        return make_graph(self.name, self.task_specs(), nodes, output=result, bodies=self.made_bodies(ids), **about)
+
+    def task_specs(self) -> dict[str, TaskSpec]:
+        """The tasks that are called, by key."""
+        return {key: task.spec() for key, task in self.tasks.items()} | self.specs
+
+    def own_nodes(self, body: str, ids: dict[str, str]) -> list[Node]:
+        """The nodes of a body, or those of the pipeline itself."""
         slots = self._slots(ids)
-        result = None if output is None else rename(self._output(output), ids, slots)
-        nodes = {ids[n]: call.node(ids[n], ids, slots) for n, call in self.calls.items() if not call.body}
-        specs = {key: task.spec() for key, task in self.tasks.items()} | self.specs
-        return make_graph(self.name, specs, nodes, output=result, bodies=self.made_bodies(ids), **about)
+        return [call.node(ids[n], ids, slots) for n, call in self.calls.items() if call.body == body]
+
+    def renamed(self, expr: ex.Expr, ids: dict[str, str]) -> ex.Expr:
+        """An expression with the names that the graph has for nodes and slots."""
+        return rename(expr, ids, self._slots(ids))
 
     def made_bodies(self, ids: dict[str, str]) -> dict[str, Body]:
         """The bodies of the graph, by the node that has them."""
         found = {}
         slots = self._slots(ids)
         for number, recorded in self.bodies.items():
-            nodes = {ids[n]: call.node(ids[n], ids, slots) for n, call in self.calls.items() if call.body == number}
+            nodes = {node.id: node for node in self.own_nodes(number, ids)}
             until = None if recorded.until is None else rename(recorded.until, ids, slots)
             output = rename(recorded.output or ex.Const(None), ids, slots)
             found[ids[number]] = make_body(nodes, output, tuple(slots[s].name for s in recorded.slots), until)

@@ -51,9 +51,10 @@ def _standing(session: Session) -> list[Any]:
 
 
 def _to_json(one: Any) -> dict[str, Any]:
+    kind = kind_of(one.guard)
     return {
-        "kind": kind_of(one.guard), "name": one.guard.name, "rule": show(one.guard), "state": one.state,
-        "number": one.number, "opens_at": one.opens_at,
+        "kind": kind, "name": one.guard.name, "rule": show(one.guard), "state": one.state,
+        "starts" if kind == "limit" else "failures": one.number, "opens_at": one.opens_at,
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from ropewalk.core.events import Event
 from ropewalk.core.graph import Node
 from ropewalk.core.noderun import NodeRun
 from ropewalk.core.state import RunState
-from ropewalk.core.taskstate import FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, WAITING
+from ropewalk.core.taskstate import READY, RUNNING, SKIPPED, SUCCEEDED, WAITING
 from ropewalk.core.wiring import Wiring, wire
 
 
@@ -82,7 +82,6 @@ class Decider:
             self._barrier_users.setdefault(up, []).append(node_id)
         for up in wiring.aligned:
             self._aligned_users.setdefault(up, []).append(node_id)
-            run.share = min(run.share, self.state.nodes[up].share)
         self.pending[node_id] = sum(not self.state.nodes[up].settled for up in wiring.barriers)
         if not run.settled:
             self._unsettled += 1
@@ -199,7 +198,7 @@ class Decider:
     def _ask_again(self, run: NodeRun, item: int) -> None:
         """An item that had been started is ready again. What it needs may have been lost since."""
         node_id, wiring = run.node.id, self.wiring[run.node.id]
-        if self.state.cancel_requested:
+        if self.state.cancel_requested and node_id not in self.state.undone:
             self._derived.append(ev.Cancelled(node_id, (item,)))
         elif self.pending[node_id]:
             pass  # it is considered when what was lost is settled
@@ -331,7 +330,7 @@ class Decider:
         if ended := next((up for up in wiring.aligned if self.state.nodes[up].whole), ""):
             return f"needs {ended}"
         runs = [self.state.nodes[up] for up in wiring.barriers]
-        failed = [r.node.id for r in runs if r.failed_too_much]
+        failed = [r.node.id for r in runs if r.ended_badly]
         rule = node.policy.run_if
         if rule in ("all_done", "always"):
             return ""
@@ -366,6 +365,8 @@ class Decider:
             return
         self._record(event)
         for node_id, run in self.state.nodes.items():
+            if node_id in self.state.undone:
+                continue  # what is being taken back is not left half done
             for item, token in run.tokens.items():
                 self.commands.append(Kill(node_id, item, token))
             if run.settled or run.node.policy.run_if == "always":
@@ -379,12 +380,12 @@ class Decider:
     def _finish(self) -> None:
         if self._unsettled or self.state.finished:
             return
-        runs = [run for run in self.state.nodes.values() if run.failed_too_much]
-        if any(r.counts[FAILED] for r in runs):
+        bad = [run for run in self.state.nodes.values() if run.ended_badly]
+        if any(run.failed_too_much for run in bad):
             outcome = "failed"
         else:
-            outcome = "cancelled" if runs else "succeeded"
-        if runs and self.state.effects:
+            outcome = "cancelled" if bad else "succeeded"
+        if bad and self.state.effects:
             self._take_in(ev.Undoing(tuple(reversed(self.state.effects))))
             self._drain()
         else:

@@ -159,7 +159,7 @@ def refs(expr: Expr) -> Iterator[Ref]:
     """Every reference inside an expression, those of `first_of` included."""
     if isinstance(expr, Ref):
         yield expr
-    for part in _parts(expr):
+    for part in parts(expr):
         yield from refs(part)
 
 
@@ -168,7 +168,7 @@ def hard_refs(expr: Expr) -> Iterator[Ref]:
     if isinstance(expr, Ref):
         yield expr
     if not isinstance(expr, FirstOf):
-        for part in _parts(expr):
+        for part in parts(expr):
             yield from hard_refs(part)
 
 
@@ -177,11 +177,12 @@ def choices(expr: Expr) -> Iterator[FirstOf]:
     if isinstance(expr, FirstOf):
         yield expr
     else:
-        for part in _parts(expr):
+        for part in parts(expr):
             yield from choices(part)
 
 
-def _parts(expr: Expr) -> tuple[Expr, ...]:
+def parts(expr: Expr) -> tuple[Expr, ...]:
+    """The expressions directly inside an expression."""
     if isinstance(expr, Op):
         return expr.args
     if isinstance(expr, Build):

@@ -43,6 +43,7 @@ class TaskSpec:
     outputs: OutputSpec = OutputSpec()
     code: CodeFingerprint = CodeFingerprint("")
     doc: str = ""  # first line of the docstring
+    dynamic: bool = False  # it returns nodes, which the run gets
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,7 @@ def _param_from_json(data: dict[str, Any]) -> ParamSpec:
 
 
 def _task_to_json(t: TaskSpec, places: bool) -> dict[str, Any]:
+    dynamic = {"dynamic": True} if t.dynamic else {}
     return {
         "name": t.name,
         "function": t.function,
@@ -268,6 +270,7 @@ def _task_to_json(t: TaskSpec, places: bool) -> dict[str, Any]:
         "outputs": [t.outputs.kind, list(t.outputs.names), t.outputs.type],
         "code": t.code.to_json() if places else t.code.digest,
         "doc": t.doc if places else "",
+        **dynamic,
     }
 
 
@@ -280,6 +283,7 @@ def _task_from_json(name: str, data: dict[str, Any]) -> TaskSpec:
         OutputSpec(kind, tuple(names), type_),
         CodeFingerprint.from_json(data["code"]),
         data["doc"],
+        data.get("dynamic", False),
     )
 
 

@@ -44,13 +44,13 @@ class NodeRun:
     """One node within a run: its items, or the one item of a node that is not mapped."""
 
     __slots__ = (
-        "asked", "attempts", "counts", "failures", "keys", "losses", "metrics", "node", "ooms",
-        "outputs", "parts", "ready_at", "reason", "retries", "share", "since", "sources", "states", "tokens", "whole",
+        "asked", "attempts", "counts", "failures", "follows", "keys", "losses", "metrics", "node", "ooms",
+        "outputs", "parts", "ready_at", "reason", "retries", "since", "sources", "states", "tokens", "whole",
     )  # fmt: skip
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.share = node.policy.partial_ok  # of the items that have to succeed, those that it follows considered
+        self.follows: tuple[NodeRun, ...] = ()  # what it follows item by item, where something of that may be lacking
         self.attempts: dict[int, int] = {}  # that were begun, ever: each has its own log and story
         self.reset()
 
@@ -105,19 +105,38 @@ class NodeRun:
 
     @property
     def enough_succeeded(self) -> bool:
-        """All of it has, or as much as `partial_ok` asks for."""
-        if self.share == 1 or self.whole:
-            return self.all_succeeded
-        enough = self.counts[SUCCEEDED] >= math.ceil(self.share * self.length - 1e-9)
-        return self.settled and enough and not self.failed_too_much
+        """All of it has; or what is lacking has failed and is tolerated, here or in what it follows item by item."""
+        if self.all_succeeded:
+            return True
+        if not self.may_lack:
+            return False
+        looked_at = {id(self): self}
+        todo = [self]
+        for run in todo:  # grows while we walk
+            skippable = sum(up.length - up.counts[SUCCEEDED] for up in run.follows)
+            if not run.settled or run.ended_badly or run.counts[SKIPPED] > skippable:
+                return False
+            todo += [up for up in run.follows if id(up) not in looked_at]
+            looked_at.update((id(up), up) for up in run.follows)
+        return True
+
+    @property
+    def may_lack(self) -> bool:
+        """Whether it may count as succeeded with results lacking: users of the list get None in their place."""
+        return not self.whole and (bool(self.follows) or self.node.policy.partial_ok < 1)
 
     @property
     def failed_too_much(self) -> bool:
-        """Something of it has failed or was cancelled, and that is more than `partial_ok` allows."""
-        ended = self.counts[FAILED] + self.counts[CANCELLED]
-        if not ended or self.whole:
-            return ended > 0
-        return ended > math.floor((1 - self.node.policy.partial_ok) * self.length + 1e-9)
+        """More of it has failed than `partial_ok` allows."""
+        failed = self.counts[FAILED]
+        if not failed or self.whole:
+            return failed > 0
+        return failed > math.floor((1 - self.node.policy.partial_ok) * self.length + 1e-9)
+
+    @property
+    def ended_badly(self) -> bool:
+        """More of it has failed than `partial_ok` allows, or something was cancelled."""
+        return self.counts[CANCELLED] > 0 or (self.counts[FAILED] > 0 and self.failed_too_much)
 
     @property
     def has_results(self) -> bool:
@@ -147,6 +166,16 @@ class NodeRun:
         self.counts[states[item]] -= 1
         self.counts[to] += 1
         states[item] = to
+
+    def take_back(self, item: int) -> None:
+        """The effects of an item that had succeeded were undone: it is as before it was started."""
+        if self.states is not None and item < len(self.states) and self.states[item] == SUCCEEDED:
+            self.counts[SUCCEEDED] -= 1
+            self.counts[WAITING] += 1
+            self.states[item] = WAITING
+            self.outputs[item] = None
+            self.keys[item] = ""
+            self.metrics.pop(item, None)
 
     def may_move(self, item: int, to: TaskState) -> bool:
         """Whether there is such an item, and the move is in TRANSITIONS."""

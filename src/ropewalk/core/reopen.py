@@ -13,15 +13,17 @@ def stale(state: RunState, changed: Iterable[str]) -> tuple[str, ...]:
     """Nodes whose results do not count any more when a run is reopened.
 
     These are the `changed` ones, and those with an input that may come out differently now, because something before
-    it had failed or been cancelled: a report over whatever had succeeded, or the other option of a `first_of`.
+    it had failed, been cancelled or undone: a report over whatever had succeeded, or the other option of a `first_of`.
     """
     found, unsure = set(changed), set[str]()
+    undone = {node_id for node_id, _ in state.undone.values()}  # of those `Reopened` takes back what was undone
     for node_id, run in state.nodes.items():
         wiring = wire(state.node_of, run.node)
-        other = not unsure.isdisjoint(wiring.barriers) or not found.isdisjoint(wiring.aligned)
-        if run.has_results and other:
+        anew = any(up in found or up in undone for up in wiring.aligned)
+        other = anew or not unsure.isdisjoint(wiring.barriers)
+        if run.has_results and other and node_id not in state.undone:
             found.add(node_id)
-        sure = run.settled and not run.counts[FAILED] and not run.counts[CANCELLED]
+        sure = run.settled and not run.counts[FAILED] and not run.counts[CANCELLED] and node_id not in undone
         if node_id in found or not sure or not unsure.isdisjoint(run.node.upstream):
             unsure.add(node_id)
     return tuple(node_id for node_id in state.nodes if node_id in found)

@@ -24,7 +24,7 @@ def settle(
     retries = run.retries.get(item, 0)
     if failure.kind == "lost" and "lost" not in policy.not_on and run.losses.get(item, 0) < MAX_LOST:
         return AttemptFailed(node, item, token, failure, now, counted=False, usage=usage)
-    budget = state.base.policy.retry_budget
+    budget = None if node in state.undone else state.base.policy.retry_budget
     if policy.allows(failure, retries) and (budget is None or state.retries < budget):
         retry_at = now + policy.pause_s(retries, f"{node}[{item}]")
         return AttemptFailed(node, item, token, failure, retry_at, usage=usage)

@@ -13,6 +13,7 @@ from ropewalk.core.noderun import NOT_YET, RETURNED, IllegalMove, NodeRun, Parts
 from ropewalk.core.special import Wait
 from ropewalk.core.taskstate import CANCELLED, FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, WAITING, TaskState
 from ropewalk.core.undo import undo_nodes
+from ropewalk.core.wiring import wire
 
 
 class RunState:
@@ -33,10 +34,11 @@ class RunState:
         self.resting = ""  # why nothing can happen before a person acts
         self.finished = ""  # succeeded | failed | cancelled
         self.retries = 0  # of all task runs together
-        self.effects: list[tuple[str, int]] = []  # finished task runs that can be undone, in the order of their ends
+        self.effects: dict[tuple[str, int], None] = {}  # finished task runs that can be undone, in the order of their ends
         self.undone: dict[str, tuple[str, int]] = {}  # nodes that take effects back: whose
         self.missed: dict[str, float] = {}  # deadlines that passed, by node; "" is the run
         self._graph: Graph | None = graph
+        self._may_lack = False  # whether any node may
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Opened: self._opened,
             ev.Started: self._started,
@@ -59,6 +61,16 @@ class RunState:
             ev.DeadlineMissed: self._deadline_missed,
             ev.Undoing: self._undoing,
         }
+        self._align(self.nodes)
+
+    def _align(self, node_ids: Iterable[str]) -> None:
+        """Tell nodes what they follow, where something of that may be lacking; in topological order."""
+        for node_id in node_ids:
+            run = self.nodes[node_id]
+            if self._may_lack and run.node.map is not None:
+                ups = tuple(self.nodes[up] for up in wire(self.node_of, run.node).aligned)
+                run.follows = ups if any(up.may_lack for up in ups) else ()
+            self._may_lack = self._may_lack or run.may_lack
 
     @property
     def graph(self) -> Graph:
@@ -116,7 +128,8 @@ class RunState:
         if e.metrics:
             run.metrics[e.item] = e.metrics
         if run.node.policy.undo:
-            self.effects.append((e.node, e.item))
+            self.effects.pop((e.node, e.item), None)
+            self.effects[e.node, e.item] = None
 
     def _reused(self, e: ev.Reused) -> None:
         run = self.nodes[e.node]
@@ -195,17 +208,29 @@ class RunState:
         self.retries = 0
         self.missed.clear()
         reset = set(e.reset)
-        for node_id in self.undone:
-            del self.nodes[node_id]
-        self.undone = {}
+        self._forget_undoing()
         for node_id in [n for n in self.owners if n in self.nodes]:
             if node_id in self.nodes and self.owners[node_id][0] in reset:
                 self._forget(node_id)
         for node_id, run in self.nodes.items():
-            if node_id in reset or not (run.has_results or run.parts):
+            only = None if e.only is None else set(e.only.get(node_id, ()))
+            if node_id not in reset and only is not None and run.counts[FAILED] and not (run.whole and only):
+                _restart(run, only)
+            elif node_id in reset or not (run.has_results or run.parts):
                 run.reset()
             elif not run.all_succeeded:
-                _restart(run, None if e.only is None else set(e.only.get(node_id, ())))
+                _restart(run, only)
+
+    def _forget_undoing(self) -> None:
+        """What was taken back is to be done again; an effect that could not be taken back is there still."""
+        for undo_id, (node_id, item) in reversed(self.undone.items()):
+            taken_back = self.nodes.pop(undo_id).all_succeeded
+            if node_id in self.nodes and taken_back:
+                self.nodes[node_id].take_back(item)
+            elif node_id in self.nodes:
+                self.effects[node_id, item] = None
+        self.undone = {}
+        self._graph = None
 
     def _forget(self, node_id: str) -> None:
         """A node that came into being is no more, and neither are its own."""
@@ -245,6 +270,7 @@ class RunState:
         for node in made.nodes:
             self.nodes[node.id] = NodeRun(node)
             self.owners[node.id] = owner
+        self._align(node.id for node in made.nodes)
         self._graph = None
 
     def _gathered(self, e: ev.Gathered) -> None:
@@ -267,7 +293,7 @@ class RunState:
         del run.asked[e.item]
 
     def _undoing(self, e: ev.Undoing) -> None:
-        self.effects = []
+        self.effects = {}
         for node, effect in zip(undo_nodes(e.effects, self.node_of, self.tasks), e.effects, strict=True):
             self.nodes[node.id] = NodeRun(node)
             self.undone[node.id] = effect
@@ -324,9 +350,12 @@ def regraph(old: RunState, graph: Graph) -> RunState:
         if node_id in new.nodes:
             run = new.nodes[node_id]
             for name in NodeRun.__slots__:
-                if name != "node":
+                if name not in ("node", "follows"):
                     setattr(run, name, getattr(before, name))
+    new._align(new.owners)
+    new.undone = dict(old.undone)
+    new.nodes.update({node_id: old.nodes[node_id] for node_id in old.undone})
     new.bodies = {**{key: body for key, body in old.bodies.items() if key in new.owners}, **new.bodies}
-    new.effects = [(node_id, item) for node_id, item in old.effects if node_id in new.nodes]
+    new.effects = {effect: None for effect in old.effects if effect[0] in new.nodes}
     new.retries, new.missed, new._graph = old.retries, old.missed, None
     return new

@@ -11,9 +11,10 @@ from ropewalk.core import expr as ex
 from ropewalk.core.cache import Cache
 from ropewalk.core.graph import Node, TaskSpec
 from ropewalk.core.policy import Policy
+from ropewalk.core.retry import Retry
 
 NEVER = Cache(False)
-PREFIX = "undo/"
+SUFFIX = "/undo"  # of the node that takes the effect of another one back
 RESULT = "result"  # the parameter of an undo function that takes what the task returned
 
 
@@ -24,12 +25,17 @@ def undo_nodes(
     made: list[Node] = []
     for node_id, item in effects:
         node = node_of(node_id)
-        name = PREFIX + (node_id if node.map is None else f"{node_id}/{item}")
+        name = (node_id if node.map is None else f"{node_id}/{item}") + SUFFIX
         bindings = {parameter: _binding(node, item, parameter) for parameter, _ in tasks[node.policy.undo].inputs}
-        policy = Policy(retry=node.policy.retry, timeout_s=node.policy.timeout_s, run_if="always", cache=NEVER)
+        policy = Policy(retry=_persistent(node.policy.retry), timeout_s=node.policy.timeout_s, run_if="always", cache=NEVER)
         after = (made[-1].id,) if made else ()
         made.append(Node(name, node.policy.undo, bindings, policy, after=after, file=node.file, line=node.line))
     return made
+
+
+def _persistent(retry: Retry) -> Retry:
+    """The same policy, but an undo is begun again when its worker or scheduler was killed, whatever the task says."""
+    return Retry.from_json({**retry.to_json(), "not_on": [name for name in retry.not_on if name != "lost"]})
 
 
 def _binding(node: Node, item: int, parameter: str) -> ex.Expr:

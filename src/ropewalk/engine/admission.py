@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
+from ropewalk.engine.ledger import Given, Ledger
+
 
 class Gate(Protocol):
     """Something that may hold task runs back. All calls come from the scheduler's thread.
@@ -28,10 +30,11 @@ class Gate(Protocol):
 
 
 class Admission:
-    """All gates together."""
+    """All gates together; the ledger, where there is one, is asked last."""
 
-    def __init__(self, gates: Sequence[Gate] = ()) -> None:
-        self._gates = tuple(gates)
+    def __init__(self, gates: Sequence[Gate] = (), ledger: Ledger | None = None) -> None:
+        self._gates = tuple(gates) if ledger is None else (*gates, ledger)
+        self._ledger = ledger
 
     def room(self, node: str, item: int, worker: str, wanted: int) -> int:
         for gate in self._gates:
@@ -43,6 +46,10 @@ class Admission:
     def take(self, node: str, items: Sequence[int], token: int, worker: str) -> None:
         for gate in self._gates:
             gate.take(node, items, token, worker)
+
+    def given(self, token: int) -> Given:
+        """What each attempt under a lease gets of the machine."""
+        return Given() if self._ledger is None else self._ledger.given(token)
 
     def end(self, node: str, item: int, token: int, failed: bool) -> None:
         for gate in self._gates:

@@ -7,20 +7,23 @@ import os
 import random
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.artifacts.materialize import load, save
-from ropewalk.core.artifact import Failed, Failure, Outcome, Outputs, Succeeded
+from ropewalk.core.artifact import ArtifactRef, Failed, Failure, Outcome, Outputs, Succeeded
 from ropewalk.core.cachekey import seed_of
 from ropewalk.core.errors import CorruptBlobError, UnstorableError
 from ropewalk.core.graph import OutputSpec
+from ropewalk.core.noderun import NOT_YET
+from ropewalk.core.special import Wait
 from ropewalk.engine.context import Context, enter
 from ropewalk.engine.inputs import Source, materialise
 from ropewalk.engine.story import describe, describe_unstorable
 from ropewalk.engine.usage import Meter
+from ropewalk.engine.waiting import look
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class Job:
     timeout_s: float | None = None
     continues: str = "own"  # whose checkpoints its attempts go on from, see Context
     cpu: float = 1.0  # cores that it asks for
+    wait: Wait | None = None  # its task is the check of a wait
+
+    function: str = ""  # import path, for tasks that were added while the run went on
+    dynamic: bool = False  # what it calls becomes nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ class Order:
     sources: tuple[Source, ...]  # of `Job.mapped`
     memory_bytes: int | None = None  # more than this ends the attempt
     gpus: tuple[str, ...] = ()  # graphics processors that are its own, as CUDA_VISIBLE_DEVICES names them
+    waited_s: float = 0.0  # of a wait: since its first check
 
 
 class TaskCancelled(BaseException):
@@ -77,8 +85,13 @@ def execute(
     try:
         arguments = load_inputs(job, order, blobs)
         set_seeds(seed)
-        result = call(function, arguments)
-        outputs = _save_outputs(job, result, context, blobs)
+        if job.dynamic:
+            outputs = _record_nodes(job, function, arguments, blobs)
+        else:
+            result = _result(job, order, function, arguments)
+            if job.wait is not None and not result:
+                return Failed(Failure(NOT_YET, "not yet"), meter.read())
+            outputs = _save_outputs(job, result, context, blobs)
         return Succeeded(outputs, meter.read(), context.metrics)
     except TaskCancelled:
         raise
@@ -144,6 +157,37 @@ def _run_coroutine(result: Any) -> Any:
     import asyncio  # costs as much as the rest of a worker
 
     return asyncio.run(result)
+
+
+def _result(job: Job, order: Order, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    if job.wait is None:
+        return call(function, arguments)
+    return look(job.wait, order.waited_s, lambda: call(function, dict(arguments)))
+
+
+def _record_nodes(job: Job, function: Callable[..., Any], arguments: dict[str, Any], blobs: Blobs) -> Outputs:
+    """Call a dynamic task; its output is what it calls, and refers to the values that it hands on."""
+    from ropewalk.author.dynamic import record_nodes  # the authoring layer costs as much as the rest of a worker
+
+    kept: list[ArtifactRef] = []
+
+    def keep(value: Any) -> ArtifactRef:
+        kept.append(save(value, blobs))
+        return kept[-1]
+
+    text = record_nodes(job.node, job.task, function, lambda: call(function, arguments), keep)
+    children = {d for ref in kept for d in ((ref.digest,) if ref.inline is None else ()) + ref.children}
+    ref = save(text, blobs)
+    return {"result": replace(ref, children=(*ref.children, *sorted(children)))}
+
+
+def function_of(job: Job, functions: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+    """The function of a task; one that was added while the run went on is imported."""
+    if job.task in functions:
+        return functions[job.task]
+    from ropewalk.author.resolve import function_at
+
+    return function_at(job.task, job.function)
 
 
 def _save_outputs(job: Job, result: Any, context: Context, blobs: Blobs) -> Outputs:

@@ -32,8 +32,9 @@ from ropewalk.engine.clock import SlewedClock
 from ropewalk.engine.executors.base import Ended, Executor, Report
 from ropewalk.engine.guards import Guards
 from ropewalk.engine.home import Home, find_home
+from ropewalk.engine.ledger import Ledger
 from ropewalk.engine.owner import is_alive, this_process, whoami
-from ropewalk.engine.pools import sizes
+from ropewalk.engine.pools import PoolGate, sizes
 from ropewalk.engine.prepare import Preparer
 from ropewalk.engine.provenance import collect
 from ropewalk.engine.punctual import check_times
@@ -266,7 +267,9 @@ class Client:
         preparer = Preparer(run.number, state, params, options.seed, lambda ref: load(ref, blobs), reuse=options.reuse)
         listener = removing(self.home, run.number, listener)
         clock = SlewedClock(self._clock)
-        admission = Admission([Guards(self.db, run.number, state, clock)])
+        ledger = Ledger(state, measure(executor.slots, self.home.root))
+        gates = (PoolGate(self.db, run.number, state), Guards(self.db, run.number, state, clock))
+        admission = Admission(gates, ledger)
         return Scheduler(self.db, run, state, executor, preparer, reuse, listener, clock, admission)
 
     @contextlib.contextmanager

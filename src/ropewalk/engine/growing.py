@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from ropewalk.core import events as ev
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import Failure, Outputs
@@ -57,7 +60,7 @@ class Grower:
         body: Body | None = None
         args: dict[str, ex.Expr] = {}
         if isinstance(node.special, Grow):
-            body = body_from_json(self._resolver.value(self._resolver.source(node.bindings["nodes"])))
+            body = body_from_json(json.loads(self._value(self._argument(node, "nodes", item))))
         elif isinstance(node.special, Reduce):
             body = self._tree(node, node.special.width)
         elif isinstance(node.special, Loop):
@@ -67,6 +70,9 @@ class Grower:
                 slot: self._argument(node, slot.partition("@")[0], item) for slot in self._state.bodies[node.id].slots
             }
         return ev.Expanded(node.id, item, 1, args, body)
+
+    def _value(self, expr: ex.Expr) -> Any:
+        return self._resolver.value(self._resolver.source(expr))
 
     def _slot(self, node_id: str) -> str:
         return self._state.bodies[node_id].slots[0]
@@ -125,7 +131,7 @@ class Grower:
             return True
         if parts.until is None:
             return False
-        return bool(self._resolver.value(self._resolver.source(parts.until)))
+        return bool(self._value(parts.until))
 
     def _failed(self, run: NodeRun, item: int, parts: Parts) -> ev.Event:
         """What becomes of a task run of which a part has no result."""

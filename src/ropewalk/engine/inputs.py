@@ -145,7 +145,7 @@ class Resolver:
         if ref.path and ref.path[0][0] == "item":
             index, rest = ref.path[0][1], ref.path[1:]
             return _part(run.outputs[index], spec, rest)
-        if run.share < 1:
+        if run.may_lack:
             return self._some(ref)  # what failed was to be tolerated
         return Many(tuple(_part(outputs, spec, ref.path) for outputs in run.outputs))
 

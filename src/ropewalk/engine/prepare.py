@@ -11,6 +11,7 @@ from ropewalk.core import expr as ex
 from ropewalk.core.cachekey import cache_key, prefix
 from ropewalk.core.expr import Unavailable
 from ropewalk.core.graph import Node
+from ropewalk.core.special import Wait
 from ropewalk.core.state import RunState
 from ropewalk.engine.attempt import Job
 from ropewalk.engine.inputs import NOTHING, Load, Resolver, Source
@@ -117,7 +118,7 @@ class Preparer:
         continues = "equal" if self._reuse and cache.enabled else "own"
         job = Job(
             self._jobs, self._run, node.id, node.task, spec.outputs, tuple(sources.items()), names, timeout_s,
-            continues=continues,
+            continues=continues, wait=node.special if isinstance(node.special, Wait) else None, function=spec.function, dynamic=spec.dynamic,
         )  # fmt: skip
         ignored = frozenset(cache.ignore)
         shared = [(name, self.resolver.identity(s)) for name, s in sources.items() if name not in ignored]

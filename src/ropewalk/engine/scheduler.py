@@ -12,7 +12,7 @@ from ropewalk.core import events as ev
 from ropewalk.core.artifact import Failed, Failure, Succeeded, Usage
 from ropewalk.core.decide import Decider, Kill
 from ropewalk.core.failpoint import failpoint
-from ropewalk.core.noderun import RETURNED
+from ropewalk.core.noderun import NOT_YET, RETURNED
 from ropewalk.core.settle import lost_events, settle
 from ropewalk.core.state import RunState
 from ropewalk.engine.admission import Admission
@@ -188,10 +188,14 @@ class Scheduler:
         token = self._token
         items = tuple(order.item for order in orders)
         self._keys[token] = [order.key for order in orders]
-        self._decider.feed(ev.Started(node_id, items, token, worker, self._clock()))
+        now = self._clock()
+        self._decider.feed(ev.Started(node_id, items, token, worker, now))
         self._admission.take(node_id, items, token, worker)
         granted = [
-            Order(prepared.job.id, order.item, run.attempts[order.item], token, order.key, order.sources)
+            Order(
+                prepared.job.id, order.item, run.attempts[order.item], token, order.key, order.sources,
+                waited_s=now - run.since.get(order.item, now),
+            )
             for order in orders
         ]
         self._granted.update({(node_id, order.item): order for order in granted})
@@ -208,8 +212,7 @@ class Scheduler:
             return  # a late report of an attempt that has lost its lease
         order = self._granted.pop((node_id, item))
         self._supply.release(order.key)
-        succeeded = isinstance(report, Done) and isinstance(report.outcome, Succeeded)
-        self._admission.end(node_id, item, token, not succeeded)
+        self._admission.end(node_id, item, token, _has_failed(report))
         if isinstance(report, Returned):
             failure = Failure(RETURNED, "it was not begun")
             self._decider.feed(ev.AttemptFailed(node_id, item, token, failure, self._clock(), counted=False))
@@ -221,14 +224,6 @@ class Scheduler:
             self._succeed(node_id, order, report.outcome)
 
     def _succeed(self, node_id: str, order: Order, outcome: Succeeded) -> None:
-        run = self._state.nodes[node_id]
-        if run.node.special is not None:
-            load = self._preparer.resolver.load
-            follow = after_check(run, order.item, order.token, outcome, self._clock(), load)
-            for event in follow:
-                self._decider.feed(event)
-            if follow:
-                return
         self._decider.feed(
             ev.Succeeded(node_id, order.item, order.token, order.key, outcome.outputs, outcome.usage, outcome.metrics)
         )
@@ -240,10 +235,12 @@ class Scheduler:
             self._decider.feed(ev.Cancelled(node_id, (item,)))
             return
         if failure.lost_digest and self._supply.makes_again(failure.lost_digest, node_id, item):
-            event: ev.Event = ev.AttemptFailed(node_id, item, token, failure, self._clock(), counted=False, usage=usage)
+            event = ev.AttemptFailed(node_id, item, token, failure, self._clock(), counted=False, usage=usage)
         else:
             event = settle(self._state, node_id, item, token, failure, self._clock(), usage)
-        self._decider.feed(event)
+        run, ending = self._state.nodes[node_id], self._state.cancel_requested
+        for follows in after_check(run, event, self._clock(), ending=ending) or [event]:
+            self._decider.feed(follows)
 
     # what other processes and people want
 
@@ -269,3 +266,10 @@ class Scheduler:
             return 0.0
         now = self._clock()
         return min(self._supply.queue.next_s(now), self._admission.next_s(now), LOOK_S)
+
+
+def _has_failed(report: Done | Ended | Returned) -> bool:
+    """Whether an attempt says something bad about what it used; a check that has found nothing yet does not."""
+    if isinstance(report, Done):
+        return isinstance(report.outcome, Failed) and report.outcome.failure.kind != NOT_YET
+    return True

@@ -61,7 +61,7 @@ def _expected(node: NodeRun, item: int) -> dict[str, Any] | None:
     wanted: dict[str, Any] = {"state": state.label, "attempts": node.attempts.get(item, 0)}
     if state is SUCCEEDED:
         wanted |= {
-            "outputs": node.outputs[item], "key": node.keys[item], "source": node.sources.get(item),
+            "outputs": node.outputs[item], "key": node.keys[item] or None, "source": node.sources.get(item),
             "metrics": node.metrics.get(item, {}),
         }  # fmt: skip
     return wanted | ({"failure": node.failures[item]} if state is FAILED else {})

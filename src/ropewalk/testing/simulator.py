@@ -15,39 +15,37 @@ import errno
 import hashlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import TypeAlias
-from unittest.mock import patch
+from typing import NoReturn, TypeAlias
 
 from ropewalk.core import events as ev
+from ropewalk.core.artifact import Failed, Failure
+from ropewalk.core.artifact import Outcome as Attempted
 from ropewalk.core.errors import RopewalkError
 from ropewalk.core.noderun import NodeRun
+from ropewalk.core.settle import MAX_LOST
 from ropewalk.core.state import RunState
-from ropewalk.engine import client as client_module
-from ropewalk.engine import scheduler as scheduler_module
-from ropewalk.engine.attempt import Order
+from ropewalk.engine.attempt import Job, Order
 from ropewalk.engine.client import Client, Options, Work
 from ropewalk.engine.executors.base import Report as WorkerReport
 from ropewalk.engine.scheduler import Step
-from ropewalk.store import database as database_module
 from ropewalk.store import events as log
 from ropewalk.store import runs
 from ropewalk.testing.clock import Stage
 from ropewalk.testing.graphs import FUNCTIONS, Shape, random_graph
 from ropewalk.testing.invariants import end_problems, problems, stored_state
+from ropewalk.testing.processes import Crashed, Process, bury, patched
 from ropewalk.testing.report import Report
 from ropewalk.testing.watch import Broken, Watch
-from ropewalk.testing.workers import SimulatedExecutor
+from ropewalk.testing.workers import LOST
 
 MAX_TURNS = 20_000
 CALM_AFTER_S = 300.0  # from then on nothing more goes wrong, and everything has to end
+WRONG = Failure("exception", "ValueError: no", "builtins.ValueError", ("builtins.Exception",))
+TIMEOUT = Failure("timeout", "timed out after 1 s")
 Outcome: TypeAlias = dict[tuple[str, int], tuple[str, tuple[tuple[str, str], ...]]]
-
-
-class Crashed(BaseException):
-    """The process of a scheduler has ended, in the middle of whatever it did."""
 
 
 class World:
@@ -104,7 +102,7 @@ class World:
     def _at_failpoint(self, name: str) -> None:
         """A moment between two writes."""
         scene = self.scenes.get(self.stage.acting)
-        if scene is None or scene.client is None:
+        if scene is None or scene.process is None:
             return
         if self.chance(0.01):
             scene.crash(f"at {name}")
@@ -193,22 +191,25 @@ class Scene:
         self.slots, self.batch = world.rng.randint(1, 4), world.rng.choice((1, 1, 3, 10))
         self.late: list[WorkerReport] = []
         self.state: RunState | None = None
-        self.client: _Client | None = None
+        self.process: Process | None = None
         self.ended = False
-
-    @property
-    def faults(self) -> float:
-        return 0.0 if self.world.calm else self.world.faults
 
     # what the workers ask
 
-    def node_run(self, node: str) -> NodeRun:
-        assert self.state is not None
-        return self.state.nodes[node]
+    def takes_s(self, job: Job, order: Order) -> float:
+        return self.rng.expovariate(1.0) * (50 if self.rng.random() < 0.03 else 1)
 
-    def fails(self, node: str, order: Order) -> bool:
-        run = self.node_run(node)
-        return run.retries.get(order.item, 0) < self.world.failures(order.key, run.node.policy.retry.count)
+    def attempt(self, job: Job, order: Order, work: Callable[[], Attempted]) -> Attempted | Failure:
+        assert self.state is not None
+        run = self.state.nodes[job.node]
+        if self.is_told_again() and run.losses.get(order.item, 0) < MAX_LOST:
+            return LOST
+        if run.retries.get(order.item, 0) < self.world.failures(order.key, run.node.policy.retry.count):
+            return Failed(WRONG) if order.item % 2 else TIMEOUT
+        return work()
+
+    def is_told_again(self) -> bool:
+        return self.world.chance(self.world.faults)
 
     def begins(self, order: Order, node: str) -> None:
         other = self.world.computing.get(order.key)
@@ -229,19 +230,19 @@ class Scene:
     def live(self) -> None:
         """Run, and go on after every end that is not one."""
         while not self.ended:
-            self.client = _Client(self)
+            self.process = Process(self.world.home, self, self.slots, self.batch)
             try:
-                self._go_on(self.client)
+                self._go_on(self.process)
             except (Crashed, RopewalkError, OSError) as error:
                 self.world.note(f"run {self.number} is broken off: {type(error).__name__}")
             finally:
-                self.client.close()
-                self.client = None
+                self.process.close()
+                self.process = None
             if not self.ended:
-                self._bury()
+                bury(self.world.home, self.stage, self.find)
                 self.stage.wait(self.rng.random() * 5)
 
-    def _go_on(self, client: _Client) -> None:
+    def _go_on(self, client: Client) -> None:
         options = Options(workers=self.slots)
         work = Work(self.world.graph, FUNCTIONS, {"number": self.number}, {})
         run = self.find(client)
@@ -267,8 +268,8 @@ class Scene:
     def listen(self, step: Step) -> None:
         self.state = step.state
         self.world.report.commits += 1
-        if self.client is not None and self.rng.random() < 0.05:
-            self.look(self.client)
+        if self.process is not None and self.rng.random() < 0.05:
+            self.look(self.process)
         for event in step.events:
             self.world.note(f"run {self.number}: {type(event).__name__} {_brief(event)}")
 
@@ -278,46 +279,12 @@ class Scene:
         found = problems(client.db, run.number) if run is not None else []
         self.world.report.problems += [f"run {self.number}: {problem}" for problem in found]
 
-    def crash(self, where: str) -> None:
+    def crash(self, where: str) -> NoReturn:
         """End the process: whatever it had not committed is gone, and it says nothing more."""
-        assert self.client is not None
+        assert self.process is not None
         self.world.report.crashes += 1
         self.world.note(f"run {self.number} crashes {where}")
-        if self.client.workers is not None:
-            self.late += self.client.workers.vanish()
-        self.client.break_off()
-        raise Crashed
-
-    def _bury(self) -> None:
-        """Nobody takes a dead process for the owner of its run."""
-        with Client(self.world.home, self.stage.clock) as client:
-            run = self.find(client)
-            if run is not None and run.is_open:
-                runs.disown(client.db, run)
-
-
-class _Client(Client):
-    """A client whose workers are simulated, in a process that can be ended."""
-
-    def __init__(self, scene: Scene) -> None:
-        super().__init__(scene.world.home, scene.stage.clock)
-        self._scene = scene
-        self.workers: SimulatedExecutor | None = None
-
-    @contextlib.contextmanager
-    def _executor(self, work: Work, options: Options) -> Iterator[SimulatedExecutor]:
-        self.home.prepare()
-        scene = self._scene
-        self.workers = SimulatedExecutor(scene, work.functions, self.blobs, scene.slots, scene.batch)
-        try:
-            yield self.workers
-        finally:
-            self.workers.close()
-
-    def break_off(self) -> None:
-        """Let go of the store as a process does that is killed: without a word."""
-        if self._db is not None:
-            self._db.close()
+        self.process.crash()
 
 
 def digests(node: NodeRun, item: int) -> tuple[tuple[str, str], ...]:
@@ -329,25 +296,9 @@ def _random(seed: int | str) -> Random:
     return Random(seed)  # noqa: S311  # to be had again
 
 
-def _is_last_loss(event: ev.Event) -> bool:
-    """Whether a task that runs at most once has lost its attempt: then the outcome is a matter of luck."""
-    return isinstance(event, ev.AttemptFailed) and event.failure.kind == "lost" and event.retry_at is None
-
-
 def _brief(event: ev.Event) -> str:
     names = ("node", "item", "items", "token", "length", "reason", "state")
     return " ".join(f"{name}={getattr(event, name)}" for name in names if hasattr(event, name))
-
-
-@contextlib.contextmanager
-def patched(at_failpoint: Callable[[str], None]) -> Iterator[None]:
-    """Be told of each moment between two writes, and leave the surroundings out of provenance."""
-    with (
-        patch.object(scheduler_module, "failpoint", at_failpoint),
-        patch.object(database_module, "failpoint", at_failpoint),
-        patch.object(client_module, "collect", lambda *_: {}),
-    ):
-        yield
 
 
 def simulate(seed: int, *, tell: bool = False) -> Report:

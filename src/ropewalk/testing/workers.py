@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any, Protocol
 
 from ropewalk.artifacts.blobs import Blobs
-from ropewalk.core.artifact import Failed, Failure
-from ropewalk.core.noderun import NodeRun
-from ropewalk.core.settle import MAX_LOST
-from ropewalk.engine.attempt import Job, Order, execute
+from ropewalk.core.artifact import Failure, Outcome
+from ropewalk.engine.attempt import Job, Order, execute, function_of
 from ropewalk.engine.executors.base import Done, Ended, Report, Returned
 from ropewalk.testing.clock import Stage
 
-WRONG = Failure("exception", "ValueError: no", "builtins.ValueError", ("builtins.Exception",))
-TIMEOUT = Failure("timeout", "timed out after 1 s")
 LOST = Failure("lost", "the worker process was killed by SIGKILL")
 CANCELLED = Failure("cancelled", "cancelled", retryable=False)
 
@@ -27,18 +25,16 @@ class Director(Protocol):
 
     rng: Random
     stage: Stage
-
-    @property
-    def faults(self) -> float:
-        """How likely each mishap is."""
-
     late: list[Report]  # reports that arrive when their attempt has no lease any more
 
-    def node_run(self, node: str) -> NodeRun:
-        """The state of a node, as it was last committed."""
+    def takes_s(self, job: Job, order: Order) -> float:
+        """How long an attempt takes."""
 
-    def fails(self, node: str, order: Order) -> bool:
-        """Whether an attempt fails by its own fault."""
+    def attempt(self, job: Job, order: Order, work: Callable[[], Outcome]) -> Outcome | Failure:
+        """How an attempt ends whose time has come: what `work`, its task, makes of it, or a mishap."""
+
+    def is_told_again(self) -> bool:
+        """Whether a report that is about to be sent arrives once more, later."""
 
     def before_poll(self) -> None:
         """The scheduler waits for reports: a good moment to end it."""
@@ -80,16 +76,14 @@ class SimulatedExecutor:
     def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
         for order in orders:
             self._director.begins(order, job.node)
-            self._queues[worker].append(_Attempt(job, order, self._duration_s()))
+            self._queues[worker].append(_Attempt(job, order, self._director.takes_s(job, order)))
         self._take_up(worker)
-
-    def _duration_s(self) -> float:
-        rng = self._director.rng
-        return rng.expovariate(1.0) * (50 if rng.random() < 0.03 else 1)
 
     def _take_up(self, worker: str) -> None:
         if queue := self._queues[worker]:
-            queue[0].ends_at = self._director.stage.now + queue[0].takes_s
+            first = queue[0]
+            limit_s = math.inf if first.job.timeout_s is None else first.job.timeout_s
+            first.ends_at = self._director.stage.now + min(first.takes_s, limit_s)
 
     def poll(self, timeout_s: float) -> list[Report]:
         self._director.before_poll()
@@ -107,7 +101,7 @@ class SimulatedExecutor:
             report = self._end(attempt)
             self._director.ends(attempt.order)
             self._reports.append(report)
-            if self._mishap():
+            if self._director.is_told_again():
                 self._director.late.append(report)
             if isinstance(report, Ended) and report.failure.kind == "lost":
                 self._give_back(queue)
@@ -118,11 +112,15 @@ class SimulatedExecutor:
         place = (job.node, order.item, order.token)
         if attempt.killed:
             return Ended(*place, CANCELLED)
-        if self._mishap() and self._director.node_run(job.node).losses.get(order.item, 0) < MAX_LOST:
-            return Ended(*place, LOST)
-        if self._director.fails(job.node, order):
-            return Done(*place, Failed(WRONG)) if order.item % 2 else Ended(*place, TIMEOUT)
-        return Done(*place, execute(job, order, self._functions[job.task], self._blobs))
+        if job.timeout_s is not None and attempt.takes_s > job.timeout_s:
+            return Ended(*place, Failure("timeout", f"timed out after {job.timeout_s:g} s"))
+        work = partial(execute, job, order, function_of(job, self._functions), self._blobs)
+        outcome = self._director.attempt(job, order, work)
+        if isinstance(outcome, Failure):
+            return Ended(*place, outcome)
+        began_at = self._director.stage.now - attempt.takes_s
+        usage = replace(outcome.usage, wall_s=attempt.takes_s, started_at=began_at)
+        return Done(*place, replace(outcome, usage=usage))
 
     def _give_back(self, queue: deque[_Attempt]) -> None:
         while queue:
@@ -135,9 +133,6 @@ class SimulatedExecutor:
         late = [report for report in self._director.late if self._director.rng.random() < 0.5]
         self._director.late[:] = [report for report in self._director.late if report not in late]
         return late
-
-    def _mishap(self) -> bool:
-        return self._director.rng.random() < self._director.faults
 
     def kill(self, node: str, item: int, token: int) -> None:
         for queue in self._queues.values():
@@ -154,7 +149,7 @@ class SimulatedExecutor:
         """The scheduler is gone: what its attempts would have reported, had they lived on."""
         running = [attempt for queue in self._queues.values() for attempt in queue]
         self.close()
-        return [Ended(a.job.node, a.order.item, a.order.token, WRONG) for a in running]
+        return [Ended(a.job.node, a.order.item, a.order.token, LOST) for a in running]
 
     def close(self) -> None:
         for queue in self._queues.values():

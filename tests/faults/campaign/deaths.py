@@ -45,6 +45,7 @@ def _first_after(subject: Subject, name: str, at: float) -> float:
 def worker_killed(place: Path, quick: bool) -> Row:
     """Kill -9 of a worker in the middle of a task."""
     row, rng = Row("worker killed"), random.Random(2)
+    row.remark = "going on: the worker in its place begins a task"
     subject = Subject(place, params={"n": 60 if quick else 800, "task_s": 0.05})
     process = subject.start()
     while row.repetitions < (5 if quick else 200) and until_more(subject, "begun", rng.randrange(1, 6), process):
@@ -64,6 +65,7 @@ def child_killed(place: Path, quick: bool) -> Row:
         _kill_one(row, subject, "children")
     subject.finish(process)
     _observe_failures(row, subject, "exception")
+    row.recover_s.clear()  # the worker is the same
     judge(row, subject)
     row.remark = "the task is told by the system, and fails"
     return row
@@ -100,7 +102,7 @@ def _observe_failures(row: Row, subject: Subject, kind: str) -> None:
 def worker_stopped(place: Path, quick: bool) -> Row:
     """SIGSTOP of a worker in the middle of a task, and SIGCONT a while later."""
     row, rng = Row("worker stopped for a while"), random.Random(4)
-    subject = Subject(place, params={"n": 60 if quick else 400, "task_s": 0.02})
+    subject = Subject(place, params={"n": 60 if quick else 1500, "task_s": 0.02})
     process = subject.start()
     while row.repetitions < (3 if quick else 30) and until_more(subject, "begun", rng.randrange(1, 8), process):
         _pause(int(subject.lines("begun")[-1][-2]), 0.2 if quick else rng.uniform(0.05, 1))
@@ -125,7 +127,7 @@ def worker_stopped_for_good(place: Path, quick: bool) -> Row:
     grace_s, timeout_s = 0.5, 0.5
     subject = Subject(
         place,
-        params={"n": 60 if quick else 600, "task_s": 0.02, "timeout_s": timeout_s},
+        params={"n": 60 if quick else 1500, "task_s": 0.02, "timeout_s": timeout_s},
         settings={"CAMPAIGN_GRACE_S": str(grace_s)},
     )
     process = subject.start()

@@ -31,6 +31,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "two-schedulers": races.two_schedulers,
     "cancelled": races.cancelled,
     "identical-runs": races.identical_runs,
+    "holder-killed": races.holder_killed,
     "clock-jumps": races.clock_jumps,
     "burst": load.burst,
     "restart": load.restart_with_many_open,

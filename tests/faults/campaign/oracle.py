@@ -51,6 +51,8 @@ def _lost(client: Client, subject: Subject) -> Iterator[str]:
                 kept.setdefault((task_run.node, task_run.item), set()).add(ref.digest)
     first: dict[tuple[str, int], float] = {}
     for node, item, digest, at in subject.lines("acks"):
+        if any(start < float(at) < end for start, end in subject.void):
+            continue
         place = (node, int(item))
         first.setdefault(place, float(at))
         if digest not in kept.get(place, ()):

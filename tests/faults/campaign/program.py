@@ -1,7 +1,8 @@
 """What faults are done to: `python program.py PIPELINE run|resume`, a real run in a process of its own.
 
 Tasks and the listener write to a ledger outside the store, so that the store can be judged by it. Settings come from
-the environment: CAMPAIGN_FOLDER (ledger), CAMPAIGN_HOME, CAMPAIGN_PARAMS (JSON) and CAMPAIGN_WORKERS.
+the environment: CAMPAIGN_FOLDER (ledger), CAMPAIGN_HOME, CAMPAIGN_PARAMS (JSON), CAMPAIGN_WORKERS, CAMPAIGN_GRACE_S
+and CAMPAIGN_PLANT (a bug).
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ def follow_clock_file() -> None:
 
 follow_clock_file()  # before anything takes the clock for itself
 
-from ropewalk import Retry, context, each, pipeline, task  # noqa: E402
+from ropewalk import Resources, Retry, context, each, pipeline, task  # noqa: E402
 from ropewalk.author.pipeline import trace  # noqa: E402
 from ropewalk.core import events as ev  # noqa: E402
 from ropewalk.core.errors import RopewalkError  # noqa: E402
+from ropewalk.engine import pools  # noqa: E402
 from ropewalk.engine.client import Client, Options  # noqa: E402
 from ropewalk.engine.executors import processes  # noqa: E402
 from ropewalk.engine.scheduler import Step  # noqa: E402
@@ -204,6 +206,20 @@ def fails_once(n: int) -> int:
     return total_of(fail_once(each(numbers(n))))
 
 
+@task(cache=False, resources=Resources(pools={"campaign": 1}))
+def occupy(x: int, task_s: float) -> int:
+    """Holds a slot."""
+    note("occupied", x, os.getpid())
+    time.sleep(task_s)
+    note("freed", x, os.getpid())
+    return x
+
+
+@pipeline
+def occupies(n: int, task_s: float) -> int:
+    return total_of(occupy(each(numbers(n)), task_s))
+
+
 def acknowledge(step: Step) -> None:
     for event in step.events:
         if isinstance(event, ev.Succeeded):
@@ -228,6 +244,8 @@ def drive(client: Client, name: str, mode: str) -> dict[str, Any]:
 def main() -> None:
     if grace_s := os.environ.get("CAMPAIGN_GRACE_S"):
         processes.GRACE_S = float(grace_s)
+    if os.environ.get("CAMPAIGN_PLANT") == "counter":
+        pools.is_alive = lambda _: True  # what is held is given back by whoever took it, or never: a counter
     note("opened", os.getpid())
     open_before = len(os.listdir("/proc/self/fd"))
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from ropewalk.engine.client import Client
+from ropewalk.engine.pools import set_pool
 from ropewalk.store import runs
 from tests.faults.campaign.oracle import judge
 from tests.faults.campaign.row import Row
@@ -92,6 +93,51 @@ def identical_runs(place: Path, quick: bool) -> Row:
         judge(row, subject)
     row.remark = f"{count} runs; only what was under way is executed again; going on: another run computes"
     return row
+
+
+def holder_killed(place: Path, quick: bool, plant: str = "") -> Row:
+    """Kill -9 of a run that holds all slots of a pool, for which two other runs wait."""
+    row, rng = Row("holder of a pool's slots killed, two runs wait for them"), random.Random(13)
+    params = {"n": 6 if quick else 20, "task_s": 0.05}
+    for repetition in range(1 if quick else 20):
+        subject = Subject(place / str(repetition), "occupies", params, {"CAMPAIGN_PLANT": plant})
+        with Client(subject.home) as client:
+            set_pool(client.db, "campaign", 2, "campaign", time.time())
+        many = [subject.start() for _ in range(3)]
+        until_more(subject, "occupied", rng.randrange(3, 10), many[0])
+        killed = _scheduler_of(int(subject.lines("occupied")[-1][-2]), many)
+        killed_at = kill(killed)
+        try:
+            until(lambda seen=subject, at=killed_at: _after(seen, "occupied", at) > at, within_s=10)
+            row.recover_s.append(_after(subject, "occupied", killed_at) - killed_at)
+        except TimeoutError:
+            row.problems.append("the slots of a run that was killed are held for ever")
+            for process in many:
+                kill(process)
+            return row
+        for process in many:
+            if process is not killed:
+                subject.finish(process)
+        subject.finish(subject.start("resume"))
+        if (most := _most_held(subject, killed_at)) > 2:
+            row.problems.append(f"{most} held slots of a pool of two")
+        row.repetitions += 1
+        judge(row, subject)
+    row.remark = "never more than there are; going on: another run gets a slot"
+    return row
+
+
+def _most_held(subject: Subject, killed_at: float) -> int:
+    """How many tasks held a slot at the same time; those without an end were killed."""
+    freed = {(item, pid): float(at) for item, pid, at in subject.lines("freed")}
+    moments = []
+    for item, pid, at in subject.lines("occupied"):
+        moments += [(float(at), 1), (freed.get((item, pid), killed_at), -1)]
+    held = most = 0
+    for _, change in sorted(moments):
+        held += change
+        most = max(most, held)
+    return most
 
 
 def _scheduler_of(worker: int, many: list[subprocess.Popen[str]]) -> subprocess.Popen[str]:

@@ -30,6 +30,7 @@ class Subject:
     settings: dict[str, str] = field(default_factory=dict)  # more of the environment
     home: Path | None = None  # None: beside the ledger
     told: list[dict[str, Any]] = field(default_factory=list)  # what processes said at their end
+    void: list[tuple[float, float]] = field(default_factory=list)  # when what was acknowledged does not count
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.core.artifact import Failed, Failure, Outcome
-from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute
+from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute, function_of
 from ropewalk.engine.executors.begun import Begun
 from ropewalk.engine.executors.log import Log
 from ropewalk.engine.executors.threads import Threads
@@ -119,7 +119,7 @@ class _Worker:
         if order.gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(order.gpus)
         try:
-            outcome = execute(job, order, self._functions[job.task], self._blobs, tell)
+            outcome = execute(job, order, function_of(job, self._functions), self._blobs, tell)
         except TaskCancelled:
             self._reports.append(("cancelled", job.node, order.item, order.token))
             self._log.keep(job, order)

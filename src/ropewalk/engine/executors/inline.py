@@ -18,7 +18,7 @@ from typing import Any
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.core.artifact import Failed, Failure
-from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute
+from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute, function_of
 from ropewalk.engine.executors.base import Done, Ended, Report, Returned
 from ropewalk.engine.executors.log import LOG_MAX_BYTES, shorten
 from ropewalk.engine.home import Home
@@ -67,7 +67,7 @@ class InlineExecutor:
         try:
             with _alarm(job.timeout_s), _devices(order.gpus):
                 self._running = True
-                outcome = execute(job, order, self._functions[job.task], self._blobs)
+                outcome = execute(job, order, function_of(job, self._functions), self._blobs)
                 self._running = False
             if isinstance(outcome, Failed) and outcome.failure.error_type == "builtins.KeyboardInterrupt":
                 self._interrupted = True

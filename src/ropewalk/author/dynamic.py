@@ -1,0 +1,84 @@
+"""Tasks that add tasks: called in a worker, they record what they call, and the run grows by it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ropewalk.author.bodies import close
+from ropewalk.author.hints import UNKNOWN, resolve_hints
+from ropewalk.author.ids import assign
+from ropewalk.author.interpret import interpret
+from ropewalk.author.trace import Recorded, Trace, recording
+from ropewalk.core import expr as ex
+from ropewalk.core.artifact import ArtifactRef
+from ropewalk.core.graph import Node, body_to_json, make_body, make_graph
+from ropewalk.core.grow import TEMPLATE
+
+BUILD = "/build"  # follows the name of the node in that of the task run that decides on its nodes
+
+
+def record_nodes(
+    node_id: str, name: str, function: Callable[..., Any], call: Callable[[], Any], keep: Callable[[Any], ArtifactRef]
+) -> str:
+    """Call a task and record the calls that it makes; a body as JSON text.
+
+    Args:
+        node_id: of the task run that decides on nodes.
+        function: of the task, for its annotations.
+        call: calls it with its arguments.
+        keep: stores a value that no graph can hold, such as a frame.
+
+    Raises:
+        Exception: whatever the task raises.
+    """
+    trace, whole = _record(name, function, call, keep)
+    ids = assign(whole.inner, node_id.removesuffix(BUILD) + TEMPLATE)
+    nodes = {made.id: _waiting(made, node_id) for made in trace.own_nodes("", ids)}
+    body = make_body(nodes, trace.renamed(_output(whole), ids))
+    return json.dumps(body_to_json(replace(body, tasks=trace.task_specs(), bodies=trace.made_bodies(ids))))
+
+
+def run_now(name: str, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
+    """Call a task and then all that it calls, in memory; what comes of it."""
+    held: list[Any] = []
+
+    def keep(value: Any) -> ArtifactRef:
+        held.append(value)
+        return ArtifactRef(str(len(held) - 1), 0, "", type(value).__name__)
+
+    trace, whole = _record(name, function, call, keep)
+    ids = assign(whole.inner)
+    nodes = {node.id: node for node in trace.own_nodes("", ids)}
+    output = trace.renamed(_output(whole), ids)
+    graph = make_graph(name, trace.task_specs(), nodes, output=output, bodies=trace.made_bodies(ids))
+    return interpret(graph, {key: task.fn for key, task in trace.tasks.items()}, {}, held)
+
+
+def _record(
+    name: str, function: Callable[..., Any], call: Callable[[], Any], keep: Callable[[Any], ArtifactRef]
+) -> tuple[Trace, Recorded]:
+    trace = Trace(name, keep=keep)
+    whole = Recorded(trace.scopes[0])
+    with recording(trace):
+        output = call()
+        close(trace, whole, output, resolve_hints(function).get("return", UNKNOWN))
+    return trace, whole
+
+
+def _output(whole: Recorded) -> ex.Expr:
+    assert whole.output is not None  # it was closed
+    return whole.output
+
+
+def _waiting(node: Node, builder: str) -> Node:
+    """A node that needs something kept waits for the task run that keeps it, should that get lost."""
+    if not any(_holds(binding) for binding in node.bindings.values()):
+        return node
+    return replace(node, after=(*node.after, builder))
+
+
+def _holds(expr: ex.Expr) -> bool:
+    return isinstance(expr, ex.Held) or any(_holds(part) for part in ex.parts(expr))

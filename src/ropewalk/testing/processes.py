@@ -1,0 +1,73 @@
+"""Processes that exist in virtual time only: each drives a run with simulated workers, and may end at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+from unittest.mock import patch
+
+from ropewalk.engine import client as client_module
+from ropewalk.engine import scheduler as scheduler_module
+from ropewalk.engine.client import Client, Options, Work
+from ropewalk.store import database as database_module
+from ropewalk.store import runs
+from ropewalk.store.runs import Run
+from ropewalk.testing.clock import Stage
+from ropewalk.testing.workers import Director, SimulatedExecutor
+
+
+class Crashed(BaseException):
+    """The process of a scheduler has ended, in the middle of whatever it did."""
+
+
+class Process(Client):
+    """A client whose workers are simulated, in a process that can be ended.
+
+    Args:
+        director: decides what happens to its workers.
+        batch: how many attempts a worker takes at a time.
+    """
+
+    def __init__(self, home: Path, director: Director, slots: int, batch: int = 1) -> None:
+        super().__init__(home, director.stage.clock)
+        self._director = director
+        self._slots, self._batch = slots, batch
+        self._workers: SimulatedExecutor | None = None
+
+    @contextlib.contextmanager
+    def _executor(self, work: Work, options: Options) -> Iterator[SimulatedExecutor]:
+        self.home.prepare()
+        self._workers = SimulatedExecutor(self._director, work.functions, self.blobs, self._slots, self._batch)
+        try:
+            yield self._workers
+        finally:
+            self._workers.close()
+
+    def crash(self) -> NoReturn:
+        """End the process: whatever it had not committed is gone, and it says nothing more."""
+        if self._workers is not None:
+            self._director.late += self._workers.vanish()
+        if self._db is not None:
+            self._db.close()  # without a word, as of a process that is killed
+        raise Crashed
+
+
+def bury(home: Path, stage: Stage, find: Callable[[Client], Run | None]) -> None:
+    """See to it that nobody takes a dead process for the owner of its run."""
+    with Client(home, stage.clock) as client:
+        run = find(client)
+        if run is not None and run.is_open:
+            runs.disown(client.db, run)
+
+
+@contextlib.contextmanager
+def patched(at_failpoint: Callable[[str], None]) -> Iterator[None]:
+    """Be told of each moment between two writes, and leave the surroundings out of provenance."""
+    with (
+        patch.object(scheduler_module, "failpoint", at_failpoint),
+        patch.object(database_module, "failpoint", at_failpoint),
+        patch.object(client_module, "collect", lambda *_: {}),
+    ):
+        yield
