@@ -14,7 +14,8 @@ from ropewalk.core.settle import MAX_LOST, lost_events, running_items, settle
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import READY, SUCCEEDED
 from ropewalk.testing.graphs import random_graph
-from ropewalk.testing.watch import Broken, Watch
+from ropewalk.testing.report import Broken
+from ropewalk.testing.watch import Watch
 from tests.core.meaning import Fate, followed, length_of, states_of
 
 LOST = Failure("lost", "its worker died")

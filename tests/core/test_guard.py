@@ -172,7 +172,7 @@ def test_a_rate_that_says_nothing_is_refused(rate: Any) -> None:
     with pytest.raises(DefinitionError, match="`rate` of limit `api` cannot be used") as caught:
         limit("api", rate)
 
-    assert caught.value.code == "P240"
+    assert caught.value.code == "P245"
     assert 'limit("api", "100/min")' in str(caught.value)
 
 

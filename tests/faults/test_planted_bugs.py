@@ -20,6 +20,7 @@ from ropewalk.core.state import RunState
 from ropewalk.engine.attempt import Job, Order
 from ropewalk.engine.client import Client, Options
 from ropewalk.engine.executors.base import Ended, Executor, Report
+from tests.faults.campaign.races import holder_killed
 from tests.faults.powercut import lines_told_before_cut, power_cut_disk
 
 _WRITER = """
@@ -118,3 +119,10 @@ def test_a_scheduler_that_does_not_look_at_tokens_is_caught(tmp_path: Path, monk
     monkeypatch.setattr(RunState, "holds", is_under_way)
 
     assert outcome(tmp_path) != 2
+
+
+def test_slots_of_a_pool_that_are_counted_instead_of_leased_are_caught(tmp_path: Path) -> None:
+    """Who is killed never gives back what it has counted as its own. Without the bug: `test_campaign`."""
+    row = holder_killed(tmp_path / "place", quick=True, plant="counter")
+
+    assert row.problems == ["the slots of a run that was killed are held for ever"]

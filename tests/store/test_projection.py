@@ -18,7 +18,7 @@ from ropewalk.store import events as log
 from ropewalk.store import runs, tasks
 from ropewalk.store.database import Database, open_database
 from ropewalk.testing.invariants import problems, stored_state
-from ropewalk.testing.watch import Broken
+from ropewalk.testing.report import Broken
 from tests.core.builders import OUTPUTS, WRONG, graph, node
 from tests.core.meaning import Fate
 from tests.core.play import Play, many_lives, snapshot

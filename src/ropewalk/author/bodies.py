@@ -9,6 +9,7 @@ from typing import Any
 from ropewalk.author.bind import bind, map_spec
 from ropewalk.author.builtin import collect
 from ropewalk.author.callsite import here
+from ropewalk.author.constants import plain
 from ropewalk.author.each import Each, mapped_length
 from ropewalk.author.express import express
 from ropewalk.author.flow import condition_of, needed_trace
@@ -107,6 +108,7 @@ def loop(
 
 
 def _turns(at_most: int | None) -> int:
+    at_most = plain(at_most)
     if type(at_most) is int and 1 <= at_most <= MAX_TURNS:
         return at_most
     said = "`at_most` is missing" if at_most is None else f"`at_most` must be from 1 to {MAX_TURNS:,}, not {at_most!r}"
@@ -152,7 +154,7 @@ def reduce(task: Task[..., Any], items: Any, *, width: int = 16, **others: Any) 
         DefinitionError: it is not a task that takes a list, or `width` is out of range.
     """
     trace = needed_trace("reduce")
-    first = _listed_parameter(task)
+    first, width = _listed_parameter(task), plain(width)
     if type(width) is not int or not 2 <= width <= MAX_WIDTH:
         raise _no_reduce(f"`width` must be from 2 to {MAX_WIDTH:,}, not {width!r}", "width=16")
     if is_reference(items):

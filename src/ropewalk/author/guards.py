@@ -62,12 +62,12 @@ def breaker(name: str, *, failures: int = 5, reset: float | str = "1m") -> Break
     if type(failures) is not int or not 1 <= failures <= MAX_COUNT:
         raise DefinitionError(
             f"`failures` of breaker `{name}` must be an integer of at least 1, not {failures!r}",
-            code="P240", help=["failures=5"],
+            code="P245", help=["failures=5"],
         )  # fmt: skip
     reset_s = seconds(reset, "reset")
     if reset_s == 0:
         raise DefinitionError(
-            f"`reset` of breaker `{name}` must be longer than 0", code="P240", help=['reset="1m"']
+            f"`reset` of breaker `{name}` must be longer than 0", code="P245", help=['reset="1m"']
         )  # fmt: skip
     return Breaker(name, failures, reset_s)
 
@@ -75,7 +75,7 @@ def breaker(name: str, *, failures: int = 5, reset: float | str = "1m") -> Break
 def _rate_error(name: str, rate: object, help: list[str] | None = None) -> DefinitionError:
     return DefinitionError(
         f"`rate` of limit `{name}` cannot be used: {rate!r}",
-        code="P240",
+        code="P245",
         facts=[
             f"a rate is how many in what time: a whole number from 1 to {MAX_COUNT:,}, `/`, and a time",
             "units are s, sec, m, min, h, hour, d, day",

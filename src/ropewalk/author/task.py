@@ -17,6 +17,7 @@ from ropewalk.author.outputs import output_spec
 from ropewalk.author.resolve import function_path
 from ropewalk.author.source import fingerprint
 from ropewalk.author.trace import current
+from ropewalk.author.undo import check_cache, check_undo
 from ropewalk.core.cache import Cache
 from ropewalk.core.errors import DefinitionError, did_you_mean
 from ropewalk.core.graph import OutputSpec, TaskSpec
@@ -53,6 +54,7 @@ class TaskOptions(TypedDict, total=False):
     expires: str
     depends_on_past: bool
     dynamic: bool  # of `@task` only: the tasks that it calls become nodes while the run goes on
+    undo: Callable[..., Any]  # takes the effects back when the run fails or is cancelled
 
 
 class CallOptions(TaskOptions, total=False):
@@ -74,6 +76,7 @@ class Task(Generic[P, R_co]):
     pinned: str  # fixed name of the node; empty: made from the call
     order: tuple[Any, ...]  # results that the call waits for
     dynamic: bool  # the tasks that it calls become nodes while the run goes on
+    undo: Task[..., Any] | None  # takes the effects back when the run fails or is cancelled
 
     def __init__(
         self, function: Callable[P, R_co], *, outputs: OutputSpec | None = None, **options: Unpack[TaskOptions]
@@ -84,10 +87,10 @@ class Task(Generic[P, R_co]):
         self.declared = declared(function)
         self.pinned, self.order, self._outputs = "", (), outputs
         given: dict[str, Any] = dict(options)
-        self.dynamic = bool(given.pop("dynamic", False))
+        self.dynamic, self.undo = bool(given.pop("dynamic", False)), None
         with located(self.declared.where):
             self.name = check_name(given.pop("name", function.__name__), "task", None, 'name it: @task(name="…")')
-            self.policy = self._policy(Policy(), given)
+            self.policy = self._configure(Policy(), given)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         trace = current()
@@ -116,7 +119,7 @@ class Task(Generic[P, R_co]):
         with located(lambda: here().where()):
             if "name" in given:
                 made.pinned = check_name(given.pop("name"), "node", None, '.options(name="…")')
-            made.policy = self._policy(self.policy, given)
+            made.policy = made._configure(self.policy, given)
         return made
 
     def _copy(self) -> Self:
@@ -124,8 +127,22 @@ class Task(Generic[P, R_co]):
         made.__dict__.update(self.__dict__)  # not copy.copy, which would find the task by its import path
         return made
 
-    def _policy(self, before: Policy, options: Mapping[str, Any]) -> Policy:
-        policy = with_options(before, options)
+    def _configure(self, before: Policy, given: dict[str, Any]) -> Policy:
+        """The policy with these options; an undo is no part of it before it has a key in a graph."""
+        undo = given.pop("undo", None)
+        if undo is not None:
+            self.undo = undo if isinstance(undo, Task) else Task(undo)
+            check_undo(self.undo.signature, self.undo.name, self.name, self.signature.parameters)
+            if before.cache == Cache():
+                given.setdefault("cache", False)
+        policy = with_options(before, given)
+        if self.undo is not None:
+            check_cache(self.name, policy.cache)
+        if self.undo is not None and self.dynamic:
+            raise DefinitionError(
+                f"`{self.name}` is dynamic, so it has no effects of its own to undo", code="P251",
+                help=["give the tasks that it calls an undo"],
+            )  # fmt: skip
         names = self.signature.parameters
         if any(p.kind is p.VAR_KEYWORD for p in names.values()):
             return policy

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from ropewalk.author.bind import Bound, Callee
 from ropewalk.author.callsite import CallSite, here
 from ropewalk.author.express import express
+from ropewalk.author.function import located
 from ropewalk.author.hints import show_type
 from ropewalk.author.ids import Place, assign, rename
 from ropewalk.author.refs import Handle, Reference, foreign, handle_of, is_reference
+from ropewalk.author.undo import check_map
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import ArtifactRef
 from ropewalk.core.errors import DefinitionError, UnstorableError
@@ -108,7 +110,8 @@ class Trace:
         key = self.key(task, site)
         if task.dynamic:
             return self._record_dynamic(task, bound, number, key, site)
-        self.add(number, Call(key, bound.bindings, task.policy, bound.map, None, site, special=special))
+        policy = self._policy(task, bound.map, site)
+        self.add(number, Call(key, bound.bindings, policy, bound.map, None, site, special=special))
         self.scopes[-1].append(Place(number, task.name, site, task.pinned))
         if task.order:
             self.add_after(number, task.order)
@@ -125,6 +128,20 @@ class Trace:
                 declared=task.declared,
             )
         )
+
+    def _policy(self, task: Task[..., Any], mapping: MapSpec | None, site: CallSite) -> Policy:
+        """The policy of a call, checked where it depends on how the task is called."""
+        if mapping is None and task.policy.partial_ok < 1:
+            raise DefinitionError(
+                f"`partial_ok` of `{task.name}` is a share of the items of a map, and this call is not mapped",
+                code="P250", where=site.where(),
+                help=[f"{task.name}(each(…))", f"{task.name}.options(partial_ok=1)(…)    # for this call"],
+            )  # fmt: skip
+        if task.undo is None:
+            return task.policy
+        with located(site.where):
+            check_map(task.undo.signature.parameters, task.name, mapping)
+        return replace(task.policy, undo=self.key(task.undo, site))
 
     def _record_dynamic(self, task: Task[..., Any], bound: Bound, build: str, key: str, site: CallSite) -> Reference:
         """A call that decides on nodes, and the node that gets them."""

@@ -199,7 +199,7 @@ def check_guards(guards: Iterable[tuple[str, tuple[Guard, ...]]]) -> None:
             if first != guard:
                 raise DefinitionError(
                     f"two guards named `{guard.name}` have different numbers",
-                    code="P240",
+                    code="P245",
                     facts=[f"{show(first)} at `{first_id}`", f"{show(guard)} at `{node_id}`"],
                     help=["make it once and use it for both: shared = " + show(first)],
                 )

@@ -158,6 +158,9 @@ class RunState:
             run.ready_at[e.item] = e.retry_at
         if e.failure.kind in (RETURNED, NOT_YET):
             run.attempts[e.item] -= 1
+            if e.failure.kind == NOT_YET:  # a check that could be made: what went wrong before it is over
+                for deviations in (run.failures, run.retries, run.losses):
+                    deviations.pop(e.item, None)
             return
         run.failures[e.item] = e.failure
         if e.failure.kind == "oom":
@@ -216,7 +219,7 @@ class RunState:
             only = None if e.only is None else set(e.only.get(node_id, ()))
             if node_id not in reset and only is not None and run.counts[FAILED] and not (run.whole and only):
                 _restart(run, only)
-            elif node_id in reset or not (run.has_results or run.parts):
+            elif node_id in reset or not (run.has_results or run.parts or run.asked):
                 run.reset()
             elif not run.all_succeeded:
                 _restart(run, only)

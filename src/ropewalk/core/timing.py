@@ -203,4 +203,4 @@ def _check_order(times: Timing, earliest: tuple[float, bool] | None, name: str, 
 
 
 def _error(title: str, facts: Iterable[str] = (), help: Iterable[str] = ()) -> DefinitionError:
-    return DefinitionError(title, code="P241", facts=facts, help=help)
+    return DefinitionError(title, code="P246", facts=facts, help=help)

@@ -101,7 +101,7 @@ def parse_window(text: str) -> Window:
     if first == end:
         raise DefinitionError(
             f"the window `{text}` is empty: it ends when it begins",
-            code="P241", help=['window="00:00-24:00 Europe/Paris"   is the whole day'],
+            code="P246", help=['window="00:00-24:00 Europe/Paris"   is the whole day'],
         )  # fmt: skip
     if match["zone"] is None:
         raise _window_error(text, ["it has no time zone, so it would depend on the machine"])
@@ -125,7 +125,7 @@ def zone_of(name: str) -> ZoneInfo:
         guess = did_you_mean(name, known) or _of_city(name, known)
         raise DefinitionError(
             f"there is no time zone `{name[:80]}`",
-            code="P241",
+            code="P246",
             facts=[] if known else ["this machine knows no time zones at all"],
             help=[f"did you mean `{guess}`?"] if guess else _zone_help(known),
         ) from error
@@ -165,7 +165,7 @@ def _day(word: str, window: str) -> int:
 def _window_error(text: str, facts: list[str] | None = None) -> DefinitionError:
     return DefinitionError(
         f"`window` cannot be understood: {text!r}",
-        code="P241",
+        code="P246",
         facts=facts or ["a window is times of a day and a time zone, perhaps after days of the week"],
         help=['window="22:00-06:00 Europe/Paris"', 'window="Mon-Fri 09:00-17:00 Europe/Paris"'],
     )

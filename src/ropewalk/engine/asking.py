@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.artifacts.materialize import save
 from ropewalk.core import events as ev
-from ropewalk.core.artifact import Failure
+from ropewalk.core.answer import Answer
+from ropewalk.core.artifact import Failure, Outputs
 from ropewalk.core.special import Approval
 from ropewalk.core.state import RunState
+from ropewalk.engine.attempt import split_result
 from ropewalk.store import approvals
 from ropewalk.store.database import Database
 
@@ -54,22 +56,29 @@ class Asker:
             elif answer.verdict:
                 self._open.discard(place)
                 yield from self._take(answer, answer.verdict, answer.by, answer.reason, answer.at or now)
-            elif answer.expires_at is not None and now >= answer.expires_at:
+            elif answer.expires_at is not None and now >= answer.expires_at and approvals.expire(self._db, answer, now):
                 self._open.discard(place)
-                yield from self._take(answer, "expired", "", "nobody answered in time", now)
+                yield from self._take(answer, approvals.EXPIRED, "", approvals.TOO_LATE, now)
 
     def _take(self, question: approvals.Approval, verdict: str, by: str, reason: str, at: float) -> Iterator[ev.Event]:
         node, item = question.node, question.item
         yield ev.Answered(node, item, verdict, by, reason, at)
         if verdict == "approved":
-            answer = {"approved": True, "by": by, "reason": reason, "at": at}
-            yield ev.Gathered(node, item, {"result": save(answer, self._blobs)})
+            yield ev.Gathered(node, item, self._saved(node, Answer(approved=True, by=by, reason=reason, at=at)))
         else:
             who = f" by {by}" if by else ""
             message = f"{verdict}{who}" + (f": {reason}" if reason else "")
             yield ev.AttemptFailed(node, item, 0, Failure("rejected", message, retryable=False))
 
-    def next_s(self, now: float) -> float:
-        """Seconds until a question expires; infinite: none does."""
-        times = [a.expires_at for a in approvals.of_run(self._db, self._run) if not a.verdict and a.expires_at]
-        return min((t - now for t in times), default=float("inf"))
+    def _saved(self, node: str, answer: Answer) -> Outputs:
+        spec = self._state.spec(node).outputs
+        if spec.kind == "single":
+            return {"result": save(answer, self._blobs)}
+        return {name: save(value, self._blobs) for name, value in split_result(spec, answer).items()}
+
+    def has_answers(self) -> bool:
+        """Whether somebody has answered a question of which the run does not know yet."""
+        return bool(self._open) and any(
+            (question.node, question.item) in self._open and question.verdict
+            for question in approvals.of_run(self._db, self._run)
+        )

@@ -145,7 +145,6 @@ class Client:
         """What a run would do with each task, why, and how long it should take; nothing is executed or recorded."""
         from ropewalk.engine.explain.planning import make_plan  # it is built on this client
 
-        check_times(work.graph, self._clock())
         return make_plan(self, work, options)
 
     def resume(
@@ -162,11 +161,8 @@ class Client:
             run = runs.take_over(self.db, run, this_process())
             _ABANDONED.discard((self.home.root, run.number))
             old = self.state(run)  # not before: until now somebody else may have written
-            first: list[ev.Event] = []
+            first = _woken(old)
             state = regraph(old, work.graph)
-            if old.resting:
-                first.append(ev.Woken())
-                state.apply(first[0])
             if _is_over(old) or work.graph.digest != old.base.digest:
                 undone = {node for node, _ in old.undone.values()}
                 changed = undone.union(changed_nodes(old.base, work.graph))
@@ -207,7 +203,8 @@ class Client:
             return runs.ask_cancel(self.db, run.number, by)
         run = runs.take_over(self.db, run, this_process())
         runs.ask_cancel(self.db, run.number, by)
-        self._drive(run, self.state(run), _NoExecutor(), Options(seed=run.seed), None, [])
+        state = self.state(run)
+        self._drive(run, state, _NoExecutor(), Options(seed=run.seed), None, _woken(state))
         return True
 
     def pause(self, run: runs.Run, by: str) -> bool:
@@ -295,6 +292,14 @@ def make_executor(functions: Mapping[str, Callable[..., Any]], home: Home, optio
 
         return ProcessExecutor(functions, home, options.workers or len(os.sched_getaffinity(0)))
     raise UsageError(f"unknown executor `{options.executor}`", help=["--executor processes", "--executor inline"])
+
+
+def _woken(state: RunState) -> list[ev.Event]:
+    """Take a run up that rested; the event for its log."""
+    events: list[ev.Event] = [ev.Woken()] if state.resting else []
+    for event in events:
+        state.apply(event)
+    return events
 
 
 def _is_over(state: RunState) -> bool:

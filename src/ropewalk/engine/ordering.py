@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import datetime
 from statistics import fmean
 
 from ropewalk.core.graph import Graph, Node
-from ropewalk.core.quantity import seconds
+from ropewalk.core.timing import Timing, deadline_at
 from ropewalk.plan.order import Ranking, ranking
 from ropewalk.plan.workload import Load
 from ropewalk.store import history
@@ -37,8 +36,8 @@ def order_of(db: Database, graph: Graph, workers: int, began: float) -> Ranking:
 
 def load_of(graph: Graph, node: Node, items: int, item_s: float | None, began: float) -> Load:
     """What a node asks of the workers, with its deadline, or that of the run if it is earlier, and its priority."""
-    wishes = (node.policy.timing.deadline, graph.policy.deadline)
-    due_s = min((_due_s(text, began) for text in wishes if text), default=None)
+    wishes = (deadline_at(times, began) for times in (node.policy.timing, Timing(deadline=graph.policy.deadline)))
+    due_s = min((at - began for at in wishes if at is not None), default=None)
     return Load(node.id, items, item_s, graph.upstream[node.id], due_s, node.policy.priority)
 
 
@@ -49,11 +48,3 @@ def _by_task(graph: Graph, expected: Mapping[str, Expectation]) -> dict[str, flo
         if (item_s := expected[node.id].item_s) is not None:
             known[node.task].append(item_s)
     return {task: fmean(times) for task, times in known.items()}
-
-
-def _due_s(text: str, began: float) -> float:
-    """A deadline in seconds since the run began, from a moment with its zone or a duration."""
-    try:
-        return datetime.fromisoformat(text).timestamp() - began
-    except ValueError:
-        return seconds(text, "deadline")

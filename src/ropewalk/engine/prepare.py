@@ -99,7 +99,7 @@ class Preparer:
 
     def _prepare(self, node: Node) -> Prepared:
         names = node.map.names if node.map is not None else ()
-        lenient = _is_lenient(node)
+        lenient = _is_lenient(node) and node.id not in self._state.undone
         sources = {
             name: self.resolver.source(binding, lenient=lenient)
             for name, binding in node.bindings.items()
@@ -115,10 +115,11 @@ class Preparer:
         spec, cache = self._state.spec(node.id), node.policy.cache
         self._jobs += 1
         timeout_s = node.policy.timeout_s
+        wait = node.special if isinstance(node.special, Wait) else None
         continues = "equal" if self._reuse and cache.enabled else "own"
         job = Job(
             self._jobs, self._run, node.id, node.task, spec.outputs, tuple(sources.items()), names, timeout_s,
-            continues=continues, wait=node.special if isinstance(node.special, Wait) else None, function=spec.function, dynamic=spec.dynamic,
+            continues=continues, wait=wait, function=spec.function, dynamic=spec.dynamic,
         )  # fmt: skip
         ignored = frozenset(cache.ignore)
         shared = [(name, self.resolver.identity(s)) for name, s in sources.items() if name not in ignored]

@@ -144,6 +144,7 @@ class Scheduler:
             self._tell()
             return []
         with self._db.transaction():
+            self._heed_answers()
             self._supply.leave_to_others(self._run.number)
             claims = self._claim()
             events, commands = self._decider.take()
@@ -160,6 +161,12 @@ class Scheduler:
         self._supply.queue.flush()
         self._tell()
         return claims
+
+    def _heed_answers(self) -> None:
+        """Stay awake for an answer that came while the run was found to have nothing to do."""
+        if self._state.resting and not self._state.pause_requested and self._asker.has_answers():
+            self._decider.feed(ev.Woken())
+            self._looked_at = -math.inf
 
     def _has_room(self) -> bool:
         return not self._state.pause_requested and self._supply.startable.has_room(self._executor)
@@ -229,7 +236,8 @@ class Scheduler:
         )
 
     def _fail(self, node_id: str, item: int, token: int, failure: Failure, usage: Usage) -> None:
-        if failure.kind == "cancelled" or (self._state.cancel_requested and failure.kind == "lost"):
+        stopped = self._state.cancel_requested and failure.kind == "lost" and node_id not in self._state.undone
+        if failure.kind == "cancelled" or stopped:
             if not self._state.cancel_requested:
                 self._decider.feed(ev.CancelRequested("Ctrl-C"))
             self._decider.feed(ev.Cancelled(node_id, (item,)))

@@ -9,6 +9,9 @@ from ropewalk.core.errors import NotFoundError, UsageError
 from ropewalk.store.database import Database, Row
 
 
+EXPIRED, TOO_LATE = "expired", "nobody answered in time"
+
+
 @dataclass(frozen=True, slots=True)
 class Approval:
     """A question of a run, and the answer if there is one."""
@@ -66,6 +69,16 @@ def answer(db: Database, question: Approval, verdict: str, by: str, reason: str,
             if not now:
                 raise NotFoundError(f"nobody is asked for `{name}` any more", code="P333")
             raise UsageError(f"`{name}` was {now[0].verdict} by {now[0].by or 'nobody'} already", code="P332")
+
+
+def expire(db: Database, question: Approval, at: float) -> bool:
+    """Note that nobody has answered in time; False: somebody has."""
+    with db.transaction():
+        db.query(
+            "approval_answer", run=question.run, node=question.node, item=question.item, verdict=EXPIRED, by="",
+            reason=TOO_LATE, at=at,
+        )  # fmt: skip
+        return db.changes() > 0
 
 
 def _approval(row: Row) -> Approval:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ropewalk.core import events as ev
 from ropewalk.core.errors import LeaseLostError
 from ropewalk.core.noderun import NOT_YET, RETURNED, NodeRun
+from ropewalk.core.special import Approval
 from ropewalk.core.state import RunState
 from ropewalk.store.database import Database, Row
 from ropewalk.store.runs import Run
@@ -39,8 +40,9 @@ class _Rows:
     ended: set[int] = field(default_factory=set)
     blobs: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
-    asked: list[Row] = field(default_factory=list)
+    asked: dict[tuple[str, int], Row] = field(default_factory=dict)
     answered: list[Row] = field(default_factory=list)
+    unasked: list[Row] = field(default_factory=list)  # questions that nobody needs to answer any more
 
 
 def read(db: Database, run: int, after: int = 0) -> list[Logged]:
@@ -80,6 +82,8 @@ def append(
     )
     if db.changes() == 0:
         raise LeaseLostError(f"run {run.number} was taken over by another process", help=["ropewalk runs"])
+    if state.resting:  # from this moment on whoever answers may go on with it
+        db.query("run_disown", number=run.number, epoch=run.epoch)
     db.query("events_append", run=run.number, seq=seq, at=at, body=ev.dump(batch))
     if rows.reset is not None:
         _reopen(db, run.number, state, rows.reset)
@@ -93,6 +97,8 @@ def _reopen(db: Database, run: int, state: RunState, reset: tuple[str, ...]) -> 
     db.query("task_run_reopen", run=run, kept=_text(kept))
     db.query("node_run_reopen", run=run, opened=_text(opened))
     db.query("lease_drop_run", run=run)
+    asked = [node_id for node_id, node in state.nodes.items() if node.asked]
+    db.query("approval_reopen", run=run, asked=_text(asked))
 
 
 def _write(db: Database, run: int, rows: _Rows) -> None:
@@ -106,8 +112,10 @@ def _write(db: Database, run: int, rows: _Rows) -> None:
         db.many("attempt_put", rows.attempts)
     if rows.blobs:
         db.many("blob_put", rows.blobs)
+    if rows.unasked:
+        db.many("approval_drop", rows.unasked)
     if rows.asked:
-        db.many("approval_put", rows.asked)
+        db.many("approval_put", rows.asked.values())
     if rows.answered:
         db.many("approval_close", rows.answered)
     started = [row for token, row in rows.leases.items() if token not in rows.ended]
@@ -179,7 +187,7 @@ def _succeeded(rows: _Rows, run: int, e: ev.Succeeded, node: NodeRun, at: float)
 
 
 def _asked(rows: _Rows, run: int, e: ev.Asked) -> None:
-    rows.asked.append((run, e.node, e.item, e.message, e.role, e.excluded, e.at, e.expires_at))
+    rows.asked[e.node, e.item] = (run, e.node, e.item, e.message, e.role, e.excluded, e.at, e.expires_at)
 
 
 def _gathered(rows: _Rows, run: int, e: ev.Gathered, at: float) -> None:
@@ -210,6 +218,9 @@ def _reused(rows: _Rows, run: int, e: ev.Reused, node: NodeRun, at: float) -> No
 def _failed(rows: _Rows, run: int, e: ev.AttemptFailed, node: NodeRun, at: float, later: int) -> None:
     """Args: later: how many attempts of the task run were begun after this one, in the same batch."""
     _release(rows, node, e.token)
+    if e.failure.kind == NOT_YET:  # as if it had not been looked at
+        rows.task_runs.pop((e.node, e.item), None)
+        rows.dropped.append((e.node, e.item))
     if e.failure.kind in (RETURNED, NOT_YET):
         return  # nothing has happened to it
     if node.whole:
@@ -226,6 +237,9 @@ def _ended(rows: _Rows, run: int, e: ev.Skipped | ev.Cancelled, node: NodeRun, a
     label = "skipped" if isinstance(e, ev.Skipped) else "cancelled"
     detail = e.reason if isinstance(e, ev.Skipped) else None
     for item in (0,) if e.items is None else e.items:
+        if isinstance(node.node.special, Approval):
+            rows.asked.pop((e.node, item), None)
+            rows.unasked.append((run, e.node, item))
         rows.task_runs[e.node, item] = (
             run, e.node, item, label, node.attempts.get(item, 0), None, None, None,
             None, at, None, None, None, None, detail, None,

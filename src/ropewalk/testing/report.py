@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
+class Broken(AssertionError):
+    """Something has happened that never must."""
+
+
 @dataclass
 class Report:
     """What happened in a simulation, and what must not have."""

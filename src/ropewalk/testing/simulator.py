@@ -37,8 +37,8 @@ from ropewalk.testing.clock import Stage
 from ropewalk.testing.graphs import FUNCTIONS, Shape, random_graph
 from ropewalk.testing.invariants import end_problems, problems, stored_state
 from ropewalk.testing.processes import Crashed, Process, bury, patched
-from ropewalk.testing.report import Report
-from ropewalk.testing.watch import Broken, Watch
+from ropewalk.testing.report import Broken, Report
+from ropewalk.testing.watch import Watch
 from ropewalk.testing.workers import LOST
 
 MAX_TURNS = 20_000
@@ -167,7 +167,7 @@ class World:
             state = stored_state(client.db, run.number)
             found = [*problems(client.db, run.number), *end_problems(state), *client.db.problems()]
             events = [event for batch in log.read(client.db, run.number) for event in batch.events]
-        watch = Watch(self.graph)
+        watch = Watch(self.graph, run.created_at)
         try:
             for event in events:
                 watch.see(event)

@@ -98,13 +98,13 @@ def identical_runs(place: Path, quick: bool) -> Row:
 def holder_killed(place: Path, quick: bool, plant: str = "") -> Row:
     """Kill -9 of a run that holds all slots of a pool, for which two other runs wait."""
     row, rng = Row("holder of a pool's slots killed, two runs wait for them"), random.Random(13)
-    params = {"n": 6 if quick else 20, "task_s": 0.05}
+    params = {"n": 4 if quick else 20, "task_s": 0.05}
     for repetition in range(1 if quick else 20):
         subject = Subject(place / str(repetition), "occupies", params, {"CAMPAIGN_PLANT": plant})
         with Client(subject.home) as client:
             set_pool(client.db, "campaign", 2, "campaign", time.time())
         many = [subject.start() for _ in range(3)]
-        until_more(subject, "occupied", rng.randrange(3, 10), many[0])
+        until_more(subject, "occupied", rng.randrange(3, 5 if quick else 40), many[0])
         killed = _scheduler_of(int(subject.lines("occupied")[-1][-2]), many)
         killed_at = kill(killed)
         try:

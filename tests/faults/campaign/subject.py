@@ -63,7 +63,7 @@ class Subject:
 
     def pids(self) -> set[int]:
         """Every process that has ever told of itself."""
-        said = [(name, -2) for name in ("opened", "begun", "strays", "children")]
+        said = [(name, -2) for name in ("opened", "begun", "strays", "children", "occupied")]
         return {int(words[at]) for name, at in said for words in self.lines(name)}
 
 

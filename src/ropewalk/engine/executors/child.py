@@ -88,7 +88,6 @@ class _Worker:
     def run(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         faulthandler.enable(2)  # a crash in native code leaves a Python traceback in the log
-        self._threads.use(1)
         threading.Thread(target=self._receive, name="receive", daemon=True).start()
         while not self._closed:
             try:

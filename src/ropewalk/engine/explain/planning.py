@@ -19,6 +19,7 @@ from ropewalk.engine.explain.memory import Memory
 from ropewalk.engine.explain.reasons import Reasons
 from ropewalk.engine.explain.walk import Walk
 from ropewalk.engine.ordering import load_of
+from ropewalk.engine.punctual import check_times
 from ropewalk.plan.estimate import Estimate
 from ropewalk.plan.order import POLICIES, ranking
 from ropewalk.plan.plan import ACTIONS, Plan, PlanRow
@@ -36,7 +37,9 @@ def make_plan(client: Client, work: Work, options: Options = Options(), now: flo
         now: seconds since the epoch, for results that expire; None: the present.
     """
     client.check_schedulable(work, options)
-    memory = Memory(client, work.graph.name, time.time() if now is None else now)
+    now = time.time() if now is None else now
+    check_times(work.graph, now)
+    memory = Memory(client, work.graph.name, now)
     walk = _walk(client, work, options, memory)
     ahead = dict(_ahead(walk, memory, reuse=options.reuse))
     reasons = Reasons(walk, KeyReader(walk.state, work.params, options.seed, client.load), memory)

@@ -1,0 +1,1 @@
+DELETE FROM approvals WHERE run = ? AND node = ? AND item = ? AND verdict = ''
