@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import mmap
 import os
 import subprocess
 import sys
@@ -99,6 +100,14 @@ def look(x: int) -> int:
     return sum(os.waitpid(child, 0)[1] for child in children)
 
 
+def read_all(x: int) -> int:
+    """Reads a large file through a map of it, and keeps it in view."""
+    with open(os.environ["LARGE"], "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        total = sum(view[::4096])
+        time.sleep(0.3)
+    return total
+
+
 def leave(x: int) -> int:
     KEPT.append(bytes(fill(x * MIB)))
     return os.getpid()
@@ -144,6 +153,17 @@ def test_memory_that_processes_share_counts_once(start: Start, monkeypatch: pyte
     monkeypatch.setattr(sys.modules[__name__], "SHARED", fill(120 * MIB))
 
     (report,) = run(start({"look": look}), look, 0, memory_bytes=200 * MIB)
+
+    assert isinstance(report, Done)
+
+
+def test_what_is_mapped_from_a_file_does_not_count(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "large").write_bytes(fill(200 * MIB))
+    monkeypatch.setenv("LARGE", str(tmp_path / "large"))
+
+    (report,) = run(start({"read_all": read_all}), read_all, 0, memory_bytes=100 * MIB)
 
     assert isinstance(report, Done)
 

@@ -173,7 +173,7 @@ def test_the_first_run_of_a_pipeline_depends_on_nothing(db: Database) -> None:
         ([OPENED, *done()], ""),  # the run before goes on, but this task of it is done
         ([ev.Opened("n", 0), ev.RunFinished("succeeded")], ""),
         ([OPENED, *FAILED, ev.RunFinished("failed")], "depends_on_past: failed in run 1"),
-        ([ev.Skipped("n", None, "why"), ev.RunFinished("succeeded")], "depends_on_past: skipped in run 1"),
+        ([ev.Skipped("n", None, "needs m"), ev.RunFinished("failed")], "depends_on_past: skipped in run 1"),
         ([ev.Cancelled("n", None), ev.RunFinished("cancelled")], "depends_on_past: cancelled in run 1"),
         ([ev.Opened("n", 2), *done(), ev.Cancelled("n", (1,)), ev.RunFinished("cancelled")],
          "depends_on_past: cancelled in run 1"),
@@ -206,6 +206,24 @@ def test_while_the_run_before_may_still_succeed_the_task_is_held(db: Database, h
     assert times.hold_until("n", 0, BEGAN + 1) == BEGAN + LOOK_S  # it is not asked for every task run
     assert times.hold_until("n", 0, BEGAN + LOOK_S) is None
     assert times.expired("n", 0, BEGAN + LOOK_S).startswith("depends_on_past: ")
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        ([OPENED, *FAILED, ev.RunFinished("failed")], "depends_on_past: failed in run 1"),
+        ([OPENED, *done(), ev.RunFinished("succeeded")], ""),
+        ([ev.Skipped("n", None, "its condition is false"), ev.RunFinished("succeeded")], ""),
+    ],
+    ids=["failed", "succeeded", "skipped"],
+)
+def test_a_run_that_was_not_to_do_the_task_does_not_count(db: Database, first: list[ev.Event], reason: str) -> None:
+    """Else one condition that is false, or one failure, would hold up all runs after it for ever."""
+    skipped = [ev.Skipped("n", None, "its condition is false"), ev.RunFinished("succeeded")]
+    for happened in (first, skipped, skipped):
+        play(db, graph(DEPENDS), *happened)
+
+    assert punctual(db, DEPENDS)[0].expired("n", 0, BEGAN) == reason
 
 
 def test_a_task_that_the_run_before_did_not_have_depends_on_nothing(db: Database) -> None:

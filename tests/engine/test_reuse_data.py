@@ -25,6 +25,7 @@ from ropewalk.engine.owner import this_process
 from ropewalk.engine.prepare import Preparer
 from ropewalk.engine.reuse import Reuse
 from ropewalk.engine.scheduler import Scheduler
+from ropewalk.engine.supply import Means
 from ropewalk.store import runs
 from tests.engine.explained import INLINE, Project, executed, project_in
 
@@ -365,7 +366,7 @@ def ran_at(project: Project, now: float) -> set[str]:
     state = RunState(work.graph)
     preparer = Preparer(run.number, state, work.params, 0, client.load)
     reuse = Reuse(client.db, client.blobs)
-    Scheduler(client.db, run, state, executor, preparer, reuse, clock=lambda: now).drive()
+    Scheduler(client.db, run, state, executor, Means(preparer, reuse), clock=lambda: now).drive()
     done = executed(client, run)
     assert done == {row.node for row in plan.rows if row.action == "run"}
     return done

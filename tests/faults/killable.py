@@ -65,7 +65,7 @@ class TellsTooEarly(Scheduler):
 
     def _commit(self):  # type: ignore[no-untyped-def]  # as its parent's
         if self._listener is not None:
-            self._listener(Step([*self._batch, *self._decider.events], [], self._state))
+            self._listener(Step([*self._batch, *self._decider.events], [], self._state, self._run.number))
         quiet, self._listener = self._listener, None
         try:
             return super()._commit()

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import apsw
@@ -19,11 +19,17 @@ from tests.faults.campaign.__main__ import write_page
 from tests.faults.campaign.experiments import EXPERIMENTS
 from tests.faults.campaign.oracle import judge
 from tests.faults.campaign.row import Row, markdown
-from tests.faults.campaign.subject import Subject
+from tests.faults.campaign.subject import Subject, kill_what_is_left
 
 pytestmark = [pytest.mark.slow]
 
 NOTICED_S = {"worker-killed": 1, "child-killed": 1}  # hundreds of times what it takes
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_left() -> Iterator[None]:
+    yield
+    kill_what_is_left()
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

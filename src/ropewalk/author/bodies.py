@@ -166,7 +166,7 @@ def reduce(task: Task[..., Any], items: Any, *, width: int = 16, **others: Any) 
     bindings = {**bound.bindings, first: express(items, trace, first)}
     number, site = trace.number(), here()
     key = trace.key(task, site)
-    call = Call(key, bindings, task.policy, None, None, site, special=Reduce(width))
+    call = Call(key, bindings, trace.policy_of(task, None, site), None, None, site, special=Reduce(width))
     trace.add(number, call)
     trace.scopes[-1].append(Place(number, task.name, site, task.pinned))
     return Reference(

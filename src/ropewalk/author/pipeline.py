@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
 
 from ropewalk.author.bind import arguments, refuse_live
 from ropewalk.author.bodies import map_pipeline
@@ -28,6 +28,8 @@ from ropewalk.author.trace import Trace, current, recording
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import DefinitionError, UnstorableError
 from ropewalk.core.graph import Graph
+from ropewalk.core.options import run_policy
+from ropewalk.core.policy import OnFailure, Order, RunPolicy
 from ropewalk.core.values import find
 
 P = ParamSpec("P")
@@ -48,6 +50,17 @@ class Traced:
     target: str = ""  # "file.py:name", for finding the pipeline again; empty: it stands in no file
 
 
+class PipelineOptions(TypedDict, total=False):
+    """What `@pipeline(...)` takes: how a run of it goes. Of a pipeline that is called in another it does not count."""
+
+    name: str | None
+    on_failure: OnFailure
+    retry_budget: int | None  # retries of all task runs together
+    deadline: str
+    on_miss: str
+    order: Order
+
+
 class Pipeline(Generic[P, R_co]):
     """A function that wires tasks.
 
@@ -57,16 +70,20 @@ class Pipeline(Generic[P, R_co]):
 
     fn: Callable[P, R_co]
     name: str
+    policy: RunPolicy  # of a run of this pipeline; where it is called in another one, that one's counts
     declared: CallSite
 
-    def __init__(self, function: Callable[P, R_co], *, name: str | None = None) -> None:
+    def __init__(self, function: Callable[P, R_co], **options: Unpack[PipelineOptions]) -> None:
         check_function(function, "pipeline")
         functools.update_wrapper(self, function)
         self.fn = function
         self.declared = declared(function)
-        given = function.__name__ if name is None else name
+        given: dict[str, Any] = dict(options)
+        name = given.pop("name", None)
         with located(self.declared.where):
-            self.name = check_name(given, "pipeline", None, 'name it: @pipeline(name="…")')
+            chosen = function.__name__ if name is None else name
+            self.name = check_name(chosen, "pipeline", None, 'name it: @pipeline(name="…")')
+            self.policy = run_policy(given)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         outer = current()
@@ -160,8 +177,9 @@ def trace(pipeline: Pipeline[..., Any], params: Mapping[str, Any] | Iterable[tup
     with located(pipeline.declared.where), recording(record), author_errors(pipeline.name):
         output = pipeline.fn(**seen)
         graph = record.graph(
-            output, params=tuple(p.spec for p in pipeline.parameters), file=pipeline.declared.file, doc=pipeline.doc
-        )
+            output, params=tuple(p.spec for p in pipeline.parameters), file=pipeline.declared.file, doc=pipeline.doc,
+            policy=pipeline.policy,
+        )  # fmt: skip
     target = "" if graph.file.startswith("<") else f"{graph.file}:{pipeline.name}"
     return Traced(graph, {key: task.fn for key, task in record.tasks.items()}, values, target=target)
 
@@ -177,19 +195,21 @@ def _seen(record: Trace, parameter: Parameter, value: Any) -> Any:
 
 
 @overload
-def pipeline(function: Callable[P, R], /, *, name: str | None = None) -> Pipeline[P, R]: ...
+def pipeline(function: Callable[P, R], /, **options: Unpack[PipelineOptions]) -> Pipeline[P, R]: ...
 @overload
-def pipeline(*, name: str | None = None) -> Callable[[Callable[P, R]], Pipeline[P, R]]: ...
-def pipeline(function: Any = None, /, *, name: str | None = None) -> Any:
+def pipeline(**options: Unpack[PipelineOptions]) -> Callable[[Callable[P, R]], Pipeline[P, R]]: ...
+def pipeline(function: Any = None, /, **options: Unpack[PipelineOptions]) -> Any:
     """Make a function a pipeline.
 
     Args:
         function: a `def` that calls tasks; its arguments are the parameters of the pipeline.
-        name: its name; that of the function when None.
+        options: `name`, which is that of the function when None; and how a run goes, where the pipeline is not called
+            in another one: `on_failure` ("finish_independent" or "fail_fast"), `retry_budget`, `deadline`, `on_miss`,
+            `order`.
 
     Raises:
-        DefinitionError: the function cannot be a pipeline, or the name is not one.
+        DefinitionError: the function cannot be a pipeline, or the name or an option is wrong.
     """
     if function is None:
-        return functools.partial(pipeline, name=name)
-    return Pipeline(function, name=name)
+        return functools.partial(pipeline, **options)
+    return Pipeline(function, **options)

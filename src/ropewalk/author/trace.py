@@ -110,7 +110,7 @@ class Trace:
         key = self.key(task, site)
         if task.dynamic:
             return self._record_dynamic(task, bound, number, key, site)
-        policy = self._policy(task, bound.map, site)
+        policy = self.policy_of(task, bound.map, site)
         self.add(number, Call(key, bound.bindings, policy, bound.map, None, site, special=special))
         self.scopes[-1].append(Place(number, task.name, site, task.pinned))
         if task.order:
@@ -129,7 +129,7 @@ class Trace:
             )
         )
 
-    def _policy(self, task: Task[..., Any], mapping: MapSpec | None, site: CallSite) -> Policy:
+    def policy_of(self, task: Task[..., Any], mapping: MapSpec | None, site: CallSite) -> Policy:
         """The policy of a call, checked where it depends on how the task is called."""
         if mapping is None and task.policy.partial_ok < 1:
             raise DefinitionError(

@@ -19,6 +19,7 @@ from ropewalk.cli.places import Place, existing_store, find_place
 from ropewalk.cli.session import Session
 from ropewalk.core.artifact import ArtifactRef
 from ropewalk.core.errors import NotFoundError, UsageError
+from ropewalk.core.nesting import nested
 from ropewalk.core.quantity import show_size
 from ropewalk.engine.client import Client
 from ropewalk.store import history, tasks
@@ -116,10 +117,10 @@ def export(session: Session, artifact: str, file: str, output: str | None, force
 
 
 def _of_place(client: Client, place: Place) -> Iterator[Found]:
-    order = {node_id: index for index, node_id in enumerate(place.graph.nodes)}
-    rows = tasks.listing(client.db, place.run.number, place.node)
+    order = {node_id: index for index, (node_id, _) in enumerate(nested(place.graph.nodes))}
+    rows = tasks.listing(client.db, place.run.number, None if place.turn is not None else place.node)
     for row in sorted(rows, key=lambda row: (order.get(row.node, len(order)), row.item)):
-        if place.item in (None, row.item):
+        if place.covers(row.node, row.item):
             yield from _of_row(place, row)
 
 

@@ -1,15 +1,20 @@
-"""A run as a list of rows, one for each node; an event costs its node, never the size of the graph or of a map."""
+"""A run as a list of rows, one for each node; an event costs its node, never the size of the graph or of a map.
+
+Nodes that come into being while the run goes on get their rows when something happens to them.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ropewalk.cli.awaiting import awaits
 from ropewalk.core import events as ev
 from ropewalk.core.artifact import Outputs
-from ropewalk.core.noderun import NodeRun
+from ropewalk.core.nesting import grows
+from ropewalk.core.noderun import NOT_YET, PART, RETURNED, NodeRun
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import CANCELLED, FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, TaskState
 from ropewalk.engine.scheduler import Step
@@ -22,7 +27,8 @@ class Row:
     """What there is to tell of one node; how many items are where its `NodeRun` counts already."""
 
     run: NodeRun
-    ran: int = 0  # in this session
+    owner: str = ""  # the node inside of which it came into being
+    ran: int = 0  # in this session; of a node with nodes of its own how often these did
     cached: int = 0
     source: int | None = None  # the run that results were taken from, the last one
     outputs: Outputs = field(default_factory=dict)  # of a node that is not mapped
@@ -44,6 +50,11 @@ class Row:
         return self.run.node.map is not None
 
     @property
+    def grows(self) -> bool:
+        """Whether it has nodes of its own."""
+        return grows(self.run.node)
+
+    @property
     def done(self) -> int:
         """Items that have come to an end."""
         counts = self.run.counts
@@ -57,8 +68,11 @@ class Row:
             return "waiting"
         if counts[FAILED]:
             return "failed"
+        if awaits(run) and not self.ran:
+            return "waiting"
         if not run.settled:
-            return "running" if counts[RUNNING] or self.ran or self.cached else "ready" if counts[READY] else "waiting"
+            begun = counts[RUNNING] or self.ran or self.cached or run.parts
+            return "running" if begun else "ready" if counts[READY] else "waiting"
         if counts[CANCELLED]:
             return "cancelled"
         if counts[SUCCEEDED] == 0 and counts[SKIPPED]:
@@ -70,7 +84,9 @@ class Row:
     @property
     def duration_s(self) -> float | None:
         """How long it took, as far as it has come; None: it was not executed."""
-        if not self.is_mapped and self.wall_s:
+        if not self.is_mapped and self.run.node.kind == "wait" and (since := self.run.since.get(0)):
+            return max(0.0, (self.ended_at or time.time()) - since)
+        if not self.is_mapped and not self.grows and self.wall_s:
             return self.wall_s
         if self.started_at is None:
             return None
@@ -85,21 +101,43 @@ class Board:
     """
 
     def __init__(self, state: RunState, clock: Callable[[], float] = time.time) -> None:
-        self.rows = {node_id: Row(run) for node_id, run in state.nodes.items()}
+        self.rows: dict[str, Row] = {}
         self.active: dict[str, None] = {}  # nodes that run or have failed, in the order in which they began to
-        self.settled: set[str] = set()
+        self.tops: list[str] = []  # nodes that are not inside of another one
+        self.settled: set[str] = set()  # of these
         self.saved_s = 0.0
         self.cancelled_by = ""
         self._clock = clock
         self._now = clock()
-        self.settled |= {node_id for node_id, row in self.rows.items() if row.run.settled}
+        self._state = state
+        for node_id in state.nodes:
+            self._add(node_id)
+        self.settled |= {node_id for node_id in self.tops if self.rows[node_id].run.settled}
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Started: self._started,
             ev.Succeeded: self._succeeded,
             ev.Reused: self._reused,
             ev.AttemptFailed: self._attempt_failed,
             ev.CancelRequested: self._cancel_requested,
+            ev.Gathered: self._gathered,
         }
+
+    def _add(self, node_id: str) -> Row:
+        owner = self._state.owners.get(node_id)
+        row = self.rows[node_id] = Row(self._state.nodes[node_id], owner[0] if owner else "")
+        if owner is None:
+            self.tops.append(node_id)
+        return row
+
+    def row(self, node_id: str) -> Row:
+        """The row of a node, which may have come into being just now."""
+        return self.rows.get(node_id) or self._add(node_id)
+
+    def _lines(self, node_id: str) -> Iterator[Row]:
+        """The row of a node, and those of the nodes inside of which it is."""
+        while node_id:
+            yield (row := self.row(node_id))
+            node_id = row.owner
 
     def take(self, step: Step) -> list[str]:
         """Take in what has happened; the nodes that it happened to."""
@@ -109,23 +147,23 @@ class Board:
             handler = self._handlers.get(type(event))
             if handler is not None:
                 handler(event)
-            node = getattr(event, "node", None)
-            if node is not None:
+            if node := getattr(event, "node", ""):  # a missed deadline may be that of the run
                 touched[node] = None
         for told in step.progress:
-            self.rows[told.node].progress = (told.done, told.total)
+            self.row(told.node).progress = (told.done, told.total)
             touched[told.node] = None
         for node in touched:
             self._classify(node)
         return list(touched)
 
     def _classify(self, node: str) -> None:
-        run = self.rows[node].run
-        if run.settled:
+        row = self.row(node)
+        run = row.run
+        if run.settled and not row.owner:
             self.settled.add(node)
         else:
             self.settled.discard(node)
-        if run.counts[RUNNING] or run.counts[FAILED]:
+        if run.counts[RUNNING] or run.counts[FAILED] or (run.parts and not run.settled):
             self.active[node] = None
         else:
             self.active.pop(node, None)
@@ -133,42 +171,55 @@ class Board:
     @property
     def ran(self) -> int:
         """Task runs that were executed with success."""
-        return sum(row.ran for row in self.rows.values())
+        return sum(row.ran for row in self.rows.values() if not row.grows)
 
     @property
     def cached(self) -> int:
-        return sum(row.cached for row in self.rows.values())
+        return sum(row.cached for row in self.rows.values() if not row.grows)
 
     def count(self, state: TaskState) -> int:
-        """Task runs that are in a state."""
-        return sum(row.run.counts[state] for row in self.rows.values())
+        """Task runs that are in a state; those with nodes of their own do not count beside these."""
+        return sum(_count(row.run, state) for row in self.rows.values())
 
     def count_active(self, state: TaskState) -> int:
         """Task runs that are running, or that have failed; costs what is active, not the graph."""
-        return sum(self.rows[node].run.counts[state] for node in list(self.active))
+        return sum(_count(self.rows[node].run, state) for node in list(self.active))
 
     def _started(self, event: ev.Started) -> None:
-        row = self.rows[event.node]
-        if row.started_at is None:
-            row.started_at = self._now
-        row.progress = None
+        for row in self._lines(event.node):
+            if row.started_at is None:
+                row.started_at = self._now
+        self.rows[event.node].progress = None
 
     def _succeeded(self, event: ev.Succeeded) -> None:
+        for row in self._lines(event.node):
+            row.ran += 1
+            row.ended_at = self._now
         row = self.rows[event.node]
-        row.ran += 1
-        row.ended_at = self._now
         if row.run.node.map is None:
             row.outputs, row.metrics, row.wall_s = event.outputs, event.metrics, event.usage.wall_s
 
     def _reused(self, event: ev.Reused) -> None:
-        row = self.rows[event.node]
-        row.cached += 1
-        row.source = event.source
+        for row in self._lines(event.node):
+            row.cached += 1
+            row.source = event.source
         self.saved_s += event.saved_s
 
+    def _gathered(self, event: ev.Gathered) -> None:
+        row = self.row(event.node)
+        if not row.grows:  # an answer
+            for line in self._lines(event.node):
+                line.ran += 1
+                line.ended_at = self._now
+        if row.run.node.map is None:
+            row.outputs = event.outputs
+
     def _attempt_failed(self, event: ev.AttemptFailed) -> None:
+        if event.failure.kind in (NOT_YET, RETURNED):
+            return
+        for row in self._lines(event.node):
+            row.ended_at = self._now
         row = self.rows[event.node]
-        row.ended_at = self._now
         if row.run.node.map is None:
             row.wall_s = event.usage.wall_s
         if event.retry_at is not None:
@@ -179,3 +230,12 @@ class Board:
 
     def _cancel_requested(self, event: ev.CancelRequested) -> None:
         self.cancelled_by = event.by
+
+
+def _count(run: NodeRun, state: TaskState) -> int:
+    """Task runs of a node that are in a state, without those whose own nodes say it."""
+    if not run.parts or not run.counts[state]:
+        return run.counts[state]
+    if state is FAILED:
+        return sum(run.failures[item].kind != PART for item in run.items(FAILED) if item in run.failures)
+    return sum(item not in run.parts for item in run.items(state))

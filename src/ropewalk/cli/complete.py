@@ -10,6 +10,7 @@ from pathlib import Path
 from ropewalk.cli.declare import Context, session_of
 from ropewalk.cli.session import Session
 from ropewalk.core.errors import RopewalkError
+from ropewalk.core.nesting import spot_of
 
 _MOST_RUNS = 30
 
@@ -18,6 +19,19 @@ def complete_run(context: Context, _parameter: object, incomplete: str) -> list[
     """Numbers and names of recent runs, and after a slash the tasks of one."""
     with suppress(RopewalkError):
         return list(_runs(session_of(context), incomplete))
+    return []
+
+
+def complete_question(context: Context, _parameter: object, incomplete: str) -> list[str]:
+    """The questions that nobody has answered."""
+    with suppress(RopewalkError):
+        session = session_of(context)
+        if session.has_store:
+            from ropewalk.cli.awaiting import place_of
+            from ropewalk.store import approvals
+
+            names = map(place_of, approvals.listing(session.client.db))
+            return [name for name in names if name.startswith(incomplete)]
     return []
 
 
@@ -30,8 +44,11 @@ def _runs(session: Session, incomplete: str) -> Iterator[str]:
     client = session.client
     run_text, slash, task = incomplete.partition("/")
     if slash:
-        graph = client.graph(find_run(client, run_text).graph)
-        yield from (f"{run_text}/{node}" for node in graph.nodes if node.startswith(task))
+        nodes = client.run_graph(find_run(client, run_text)).nodes
+        for node in nodes:  # those inside of others once these are named
+            spot = spot_of(node, nodes) if node.startswith(task) else None
+            if node.startswith(task) and (spot is None or task.startswith(f"{spot.owner}/")):
+                yield f"{run_text}/{node}"
         return
     for run in runs.listing(client.db, most=_MOST_RUNS):
         yield from (text for text in (str(run.number), run.name) if text.startswith(incomplete))

@@ -42,7 +42,9 @@ def last_stopped(client: Client) -> Run:
         with suppress(UsageError):
             client.check_resumable(run)
             return run
-    raise UsageError("no run was interrupted, cancelled or has failed", code="P304", help=["ropewalk runs"])
+    raise UsageError(
+        "no run is paused, was interrupted or cancelled, or has failed", code="P304", help=["ropewalk runs"]
+    )
 
 
 def _drive(session: Session, progress: Progress, drive: Callable[[], RunResult]) -> int:
@@ -59,4 +61,4 @@ def _drive(session: Session, progress: Progress, drive: Callable[[], RunResult])
     if progress.problem is not None:
         raise progress.problem
     interrupted = result.state == "cancelled" and progress.board is not None and progress.board.cancelled_by == "Ctrl-C"
-    return INTERRUPTED if interrupted else 0 if result.state == "succeeded" else 1
+    return INTERRUPTED if interrupted else 0 if result.state in ("succeeded", "paused") else 1

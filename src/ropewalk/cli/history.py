@@ -7,19 +7,11 @@ from collections.abc import Mapping
 from ropewalk.core.errors import RopewalkError
 from ropewalk.core.graph import Graph
 from ropewalk.engine.client import Client
-from ropewalk.engine.owner import this_process
 from ropewalk.store import runs, tasks
 from ropewalk.store.runs import Run
 
-_MANY = 50
 _LARGE = 1000  # nodes; the parameters of a larger graph are not compared
 _MOST_CHANGES = 4
-
-
-def own_run(client: Client) -> Run:
-    """The run that this process has just begun."""
-    me = this_process()
-    return next(run for run in runs.listing(client.db, most=_MANY) if run.owner == me)
 
 
 def run_before(client: Client, run: Run) -> Run | None:

@@ -35,8 +35,8 @@ def kept_logs(client: Client, place: Place) -> list[Log]:
     logs = _in_folder(client, place, place.run.number, None)
     if logs or place.node is None:
         return logs
-    rows = tasks.listing(client.db, place.run.number, place.node)
-    sources = {row.source for row in rows if row.source is not None and place.item in (None, row.item)}
+    rows = tasks.listing(client.db, place.run.number, None if place.inside else place.node)
+    sources = {row.source for row in rows if row.source is not None and place.covers(row.node, row.item)}
     return [log for source in sorted(sources) for log in _in_folder(client, place, source, source)]
 
 
@@ -51,7 +51,7 @@ def _in_folder(client: Client, place: Place, run: int, reused_from: int | None) 
                 continue
             index, node_id = order[name]
             log = Log(node_id, int(numbers[0]), int(numbers[1]), folder / entry.name, reused_from)
-            if place.node in (None, node_id) and place.item in (None, log.item):
+            if place.covers(node_id, log.item):
                 found.append((index, log))
     return [log for _, log in sorted(found, key=lambda pair: (pair[0], pair[1].item, pair[1].attempt))]
 
@@ -60,8 +60,8 @@ def open_logs(client: Client, place: Place) -> list[Log]:
     """What the attempts that are under way have printed so far."""
     logs = []
     for lease in tasks.leases(client.db, place.run.number):
-        if place.node in (None, lease.node) and (place.item is None or place.item in lease.items):
-            item = lease.items[0] if len(lease.items) == 1 else None
+        item = lease.items[0] if len(lease.items) == 1 else None
+        if any(place.covers(lease.node, one) for one in lease.items):
             logs.append(Log(lease.node, item, 0, client.home.spool(lease.worker)))
     return logs
 

@@ -62,8 +62,10 @@ class _Printer:
         self.grep = grep
         self._session = session
         self._mapped = {node_id for node_id, node in place.graph.nodes.items() if node.map is not None}
-        self._prefixed = place.node is None or (place.node in self._mapped and place.item is None)
-        self._width = max(map(len, place.graph.nodes)) if place.node is None else 0
+        several = place.node is None or bool(place.inside)
+        self._prefixed = several or (place.node in self._mapped and place.item is None)
+        named = [node_id for node_id in place.graph.nodes if place.covers(node_id, place.item)] if several else []
+        self._width = max(map(len, named), default=0)
 
     def write(self, log: Log, line: str) -> None:
         if self._session.as_json:

@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ropewalk.cli.session import Session
 from ropewalk.core.errors import NotFoundError, UsageError, did_you_mean
 from ropewalk.core.graph import Graph
+from ropewalk.core.nesting import grows
+from ropewalk.core.special import Loop
 from ropewalk.engine.client import Client
 from ropewalk.store import runs
 from ropewalk.store.runs import Run
 
 _RECENT = 500  # runs among which a prefix of a name is looked for
 _ITEM = re.compile(r"(.+?)(?:/(\d+)|\[(\d+)\])")
+_TURN = re.compile(r"(.+?)(?:/|\[)(\d+)\]?/(\d+)")  # of a loop that is mapped
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A run, a node of it, or one item of the node."""
+    """A run, a node of it, or one item of the node; of a loop one turn."""
 
     run: Run
     graph: Graph
     node: str | None = None
     item: int | None = None
+    turn: int | None = None
 
     def __str__(self) -> str:
-        parts = [str(self.run.number), *([self.node] if self.node else [])]
-        return "/".join([*parts, *([str(self.item)] if self.item is not None else [])])
+        numbers = (str(number) for number in (self.item, self.turn) if number is not None)
+        return "/".join([str(self.run.number), *([self.node] if self.node else []), *numbers])
+
+    @property
+    def inside(self) -> str:
+        """What the names of the nodes begin with that came into being there; empty: it is no place for such."""
+        if self.node is None or not grows(self.graph.nodes[self.node]):
+            return ""
+        return str(self).partition("/")[2] + "/"
+
+    def covers(self, node: str, item: int | None) -> bool:
+        """Whether a task run is meant.
+
+        Args:
+            item: None: it is not known.
+        """
+        if self.node is None:
+            return True
+        if node == self.node:
+            return self.turn is None and (item is None or self.item in (None, item))
+        return bool(self.inside) and node.startswith(self.inside)
 
 
 def existing_store(session: Session) -> None:
@@ -77,17 +100,28 @@ def find_place(client: Client, text: str) -> Place:
     """
     run_text, _, rest = text.partition("/")
     run = find_run(client, run_text)
-    graph = client.graph(run.graph)
+    graph = client.run_graph(run)
     if not rest:
         return Place(run, graph)
     if rest in graph.nodes:
         return Place(run, graph, rest)
     match = _ITEM.fullmatch(rest)
     if match and match[1] in graph.nodes:
-        return Place(run, graph, match[1], int(match[2] or match[3]))
+        return _item_or_turn(Place(run, graph, match[1]), int(match[2] or match[3]))
+    turn = _TURN.fullmatch(rest)
+    if turn and turn[1] in graph.nodes and isinstance(graph.nodes[turn[1]].special, Loop):
+        return Place(run, graph, turn[1], int(turn[2]), int(turn[3]))
     guess = did_you_mean(rest, graph.nodes)
     raise NotFoundError(
         f"run {run.number} has no task `{rest[:80]}`",
         facts=[f"it has: {', '.join(list(graph.nodes)[:20])}" + (" …" if len(graph.nodes) > 20 else "")],
         help=[f"did you mean {run.number}/{guess}?"] if guess else [f"ropewalk show {run.number}"],
     )
+
+
+def _item_or_turn(place: Place, number: int) -> Place:
+    """The item, or of a node that is not mapped and has turns, a turn."""
+    node = place.graph.nodes[place.node or ""]
+    if grows(node) and node.map is None:
+        return replace(place, turn=number)
+    return replace(place, item=number)

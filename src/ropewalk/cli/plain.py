@@ -6,9 +6,11 @@ import json
 import time
 from collections.abc import Callable, Iterable
 
+from ropewalk.cli.awaiting import answer_of, what_is_awaited
 from ropewalk.cli.board import MAX_KEPT_FAILURES, Board, Row
 from ropewalk.cli.rows import headline
-from ropewalk.core.taskstate import FAILED
+from ropewalk.core.special import Approval, Wait
+from ropewalk.core.taskstate import FAILED, RUNNING
 from ropewalk.engine.scheduler import Step
 from ropewalk.store.runs import Run
 
@@ -53,6 +55,7 @@ class Plain:
         self._clock = clock
         self._ended: set[str] = set()
         self._begun: set[str] = set()
+        self._awaiting: set[str] = set()
         self._failures: dict[str, int] = {}
         self._retries: dict[str, int] = {}
         self._told_at: dict[str, float] = {}
@@ -63,6 +66,7 @@ class Plain:
         for node in touched:
             row = self._board.rows[node]
             self._begin(row)
+            self._wait(row)
             self._fail(row)
             if row.run.settled:
                 if node not in self._ended:
@@ -87,6 +91,17 @@ class Plain:
             self._write(line(run=self._run, task=row.id, state="running", items=row.run.length))
         elif self._everything:
             self._write(line(run=self._run, task=row.id, state="running"))
+
+    def _wait(self, row: Row) -> None:
+        """Say once that something outside, or a person, is awaited."""
+        special = row.run.node.special
+        if row.id in self._awaiting or not what_is_awaited(row.run) or row.run.counts[RUNNING]:
+            return
+        self._awaiting.add(row.id)
+        fields: dict[str, object] = {"every": f"{special.every_s:g}s"} if isinstance(special, Wait) else {}
+        if isinstance(special, Approval):
+            fields = {"asks": special.message, "role": special.role or None}
+        self._write(line(run=self._run, task=row.id, state="waiting", **fields))
 
     def _fail(self, row: Row) -> None:
         if row.retry is not None and row.retries != self._retries.get(row.id, 0):
@@ -114,6 +129,8 @@ class Plain:
         fields: dict[str, object] = {"run": self._run, "task": row.id, "state": state, "items": items}
         if state == "cached":
             fields["from"] = row.source
+        elif state == "succeeded" and row.run.node.kind == "approval":
+            fields["answer"] = answer_of(row.outputs)
         elif state == "skipped":
             fields["reason"] = row.run.reason or None
         elif state == "failed":

@@ -7,11 +7,12 @@ from functools import partial
 
 from ropewalk.cli.board import Board
 from ropewalk.cli.display import STOPPING, Display
-from ropewalk.cli.history import Before, changes, own_run, run_before
+from ropewalk.cli.history import Before, changes, run_before
 from ropewalk.cli.plain import Plain
 from ropewalk.cli.session import Session
 from ropewalk.core.state import RunState
 from ropewalk.engine.scheduler import Step
+from ropewalk.store import runs
 from ropewalk.store.runs import Run
 
 
@@ -82,7 +83,7 @@ class Progress:
     def _begin(self, step: Step) -> None:
         session = self._session
         self.board, self.state = Board(step.state), step.state
-        run = self.run = self.run or own_run(session.client)
+        run = self.run = self.run or runs.get(session.client.db, step.run)
         if session.verbosity < 0:
             return
         previous = run_before(session.client, run)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from ropewalk.cli.awaiting import rest_json, what_to_type
 from ropewalk.cli.board import Board
 from ropewalk.cli.console import Terminal
 from ropewalk.cli.errors import error_block
@@ -24,7 +25,7 @@ from ropewalk.store.runs import Run
 
 MOST_ROWS = 200  # of a larger graph only what failed or was skipped is listed
 _VERDICTS = {"succeeded": ("✓", "Succeeded", "green"), "failed": ("✗", "Failed", "red"),
-             "cancelled": ("–", "Cancelled", "yellow")}  # fmt: skip
+             "cancelled": ("–", "Cancelled", "yellow"), "paused": ("●", "Paused", "yellow")}  # fmt: skip
 
 
 def report(session: Session, progress: Progress, run: Run, state: RunState, took_s: float) -> None:
@@ -44,6 +45,9 @@ def report(session: Session, progress: Progress, run: Run, state: RunState, took
             session.err.write(("\n" if index or listed else "") + error_block(error, session.err))
     elif run.state == "cancelled" and (session.as_json or session.out.width is None):
         session.note(f"run {run.number} was cancelled; go on: ropewalk resume {run.number}")
+    elif run.state == "paused" and (session.as_json or session.out.width is None):
+        for text in what_to_type(session.client, run):
+            session.note(text)
 
 
 def errors_of(session: Session, run: Run, state: RunState) -> list[RopewalkError]:
@@ -71,13 +75,16 @@ def _verdict(board: Board, run: Run, terminal: Terminal, took_s: float) -> str:
     counted = ((kept, "kept"), (board.count(FAILED), "failed"), (board.count(SKIPPED), "skipped"))
     parts += [f"{number:,} {word}" for number, word in (*counted, (board.count(CANCELLED), "cancelled")) if number > 0]
     saved = f" (saved {show_took(board.saved_s)})" if board.saved_s >= 0.005 else ""
-    return f"{terminal.paint(mark, style)} {word} in {show_took(took_s)} · {', '.join(parts)}{saved}"
+    when = "after" if run.state == "paused" else "in"
+    return f"{terminal.paint(mark, style)} {word} {when} {show_took(took_s)} · {', '.join(parts)}{saved}"
 
 
 def _next(session: Session, run: Run, state: RunState) -> Iterator[str]:
     """What a person may want to type next; after a failure the errors say it."""
     if run.state == "cancelled":
         yield f"  go on:    ropewalk resume {run.number}"
+    elif run.state == "paused":
+        yield from (f"  {text}" for text in what_to_type(session.client, run))
     elif run.state == "succeeded":
         before = run_before(session.client, run)
         if before is not None:
@@ -121,6 +128,7 @@ def summary(session: Session, board: Board, run: Run, state: RunState, took_s: f
         "skipped": board.count(SKIPPED),
         "cancelled": board.count(CANCELLED),
         "saved_s": round(board.saved_s, 6),
+        **rest_json(session.client, run),
         "tasks": [_task(row) for row in board.rows.values()],
         "errors": [error.to_json() for error in errors_of(session, run, state)],
     }

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ropewalk.cli.awaiting import answer_of, what_is_awaited
 from ropewalk.cli.board import Row
 from ropewalk.cli.console import Terminal, cells, fit, pad
 from ropewalk.cli.numbers import show_change, show_count, show_metric
@@ -45,10 +46,12 @@ def line_of(row: Row, before: Before) -> Line:
 def _detail(row: Row, state: str, before: Before) -> str:
     if state == "skipped":
         return f"skipped ({row.run.reason})" if row.run.reason else "skipped"
-    if row.is_mapped and state not in ("waiting", "kept"):
+    if row.is_mapped and state not in ("waiting", "kept") or (row.is_mapped and row.run.opened and state == "waiting"):
         return _mapped(row, state)
     if state == "cached":
         return f"cached from run {row.source}"
+    if text := _of_a_wait(row, state):
+        return text
     if state == "failed":
         return headline(next(iter(row.run.failures.values()), None))
     if state == "running" and row.progress is not None:
@@ -59,6 +62,13 @@ def _detail(row: Row, state: str, before: Before) -> str:
     if state == "succeeded":
         return describe(row.outputs, row.metrics, before(row.id) if row.metrics else {})
     return "" if state in ("waiting", "ready", "running") else state
+
+
+def _of_a_wait(row: Row, state: str) -> str:
+    """What there is to tell of a node that waits for something outside, or for a person, and of no other."""
+    if state == "succeeded" and row.run.node.kind == "approval":
+        return answer_of(row.outputs)
+    return what_is_awaited(row.run) if state in ("waiting", "running") else ""
 
 
 def _mapped(row: Row, state: str) -> str:

@@ -1,4 +1,4 @@
-"""`run`, `resume`, `retry`, `cancel`."""
+"""`run`, `resume`, `retry`, `cancel`, `pause`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(
 @takes_workers
 @verbosity
 def resume(session: Session, run: str | None, executor: str, workers: int | None) -> int:
-    """Continue a run that was interrupted, cancelled or failed; what succeeded is kept.
+    """Continue a run that was paused, interrupted, cancelled or failed; what succeeded is kept.
 
     The pipeline is read again, so a repair counts. RUN is a number or a name; without it the last run that can be
     continued is meant.
@@ -101,6 +101,27 @@ def cancel(session: Session, run: str) -> int:
         session.out.write(
             f"Cancelled run {now.number}." if now.state == "cancelled" else f"Run {now.number} is stopping."
         )
+    return 0
+
+
+@command(examples=["ropewalk pause 3", "ropewalk pause last"])
+@argument("run", shell_complete=complete_run)
+def pause(session: Session, run: str) -> int:
+    """Ask a run to rest: what is running ends, nothing new starts, and its process goes. `resume` wakes it."""
+    from ropewalk.cli.places import existing_store, find_run
+    from ropewalk.cli.runs import shown_state
+
+    existing_store(session)
+    chosen = find_run(session.client, run)
+    if not session.client.pause(chosen, _user()):
+        raise UsageError(
+            f"run {chosen.number} is not running, so it cannot be paused: it is {shown_state(chosen)}",
+            help=[f"ropewalk show {chosen.number}"],
+        )
+    if session.as_json:
+        session.emit({"run": chosen.number, "name": chosen.name, "state": chosen.state, "pause_requested": True})
+    else:
+        session.out.write(f"Run {chosen.number} will rest once what is running has ended.")
     return 0
 
 

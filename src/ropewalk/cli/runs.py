@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ropewalk.cli.awaiting import rest_json
 from ropewalk.cli.console import Terminal, table
 from ropewalk.cli.declare import Choice, Number, command, option
 from ropewalk.cli.numbers import show_age, show_took
 from ropewalk.cli.rows import MARKS
 from ropewalk.cli.session import Session
+from ropewalk.core.noderun import PART
 from ropewalk.engine.client import Client
 from ropewalk.engine.owner import is_alive
 from ropewalk.store import runs as stored
 from ropewalk.store import tasks
 from ropewalk.store.runs import Run
+from ropewalk.store.tasks import Count
 
 STATES = ["queued", "running", "paused", "interrupted", "succeeded", "failed", "cancelled"]
 
@@ -34,17 +37,23 @@ class Totals:
 
 
 def totals(client: Client, run: Run) -> Totals:
-    """What became of the task runs of a run."""
+    """What became of the task runs of a run; those that only had nodes of their own do not count."""
     counts = tasks.counts(client.db, run.number)
-    succeeded = [c for c in counts if c.state == "succeeded"]
+    succeeded = [c for c in counts if c.state == "succeeded" and (c.started_at is not None or c.reused)]
     cached = sum(c.reused for c in succeeded)
-    failed = sum(c.number for c in counts if c.state == "failed")
+    failed = sum(c.number if c.started_at else _failed(client, run, c) for c in counts if c.state == "failed")
     return Totals(sum(c.number for c in succeeded) - cached, cached, failed)
+
+
+def _failed(client: Client, run: Run, count: Count) -> int:
+    """Of task runs that failed without an attempt, those that did not fail since a part of theirs did."""
+    rows = tasks.listing(client.db, run.number, count.node)
+    return sum(row.state == "failed" and (row.failure is None or row.failure.kind != PART) for row in rows)
 
 
 def shown_state(run: Run) -> str:
     """The state of a run; one whose scheduler is gone was interrupted, whatever its row says."""
-    return "interrupted" if run.is_open and not is_alive(run.owner) else run.state
+    return "interrupted" if run.is_open and run.state != "paused" and not is_alive(run.owner) else run.state
 
 
 def paint_state(state: str, terminal: Terminal) -> str:
@@ -104,4 +113,5 @@ def _to_json(client: Client, run: Run) -> dict[str, Any]:
         "ran": found.ran,
         "cached": found.cached,
         "failed": found.failed,
+        **rest_json(client, run),
     }

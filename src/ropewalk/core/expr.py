@@ -284,6 +284,8 @@ def part(expr: Expr, path: tuple[Step, ...]) -> Expr:
     if isinstance(expr, Part):
         return Part(expr.of, (*expr.path, *path))
     if isinstance(expr, Const):
+        if type(expr.data) is list and type(path[0][1]) is int:
+            return part(Const(expr.data[path[0][1]]), path[1:])  # without decoding the rest of a long list
         return constant(project(decode(expr.data), path))
     if isinstance(expr, FirstOf):
         return FirstOf(tuple(part(option, path) for option in expr.options))

@@ -14,7 +14,7 @@ from ropewalk.core.code import CodeFingerprint
 from ropewalk.core.errors import DefinitionError, VersionError
 from ropewalk.core.expr import Expr, Ref
 from ropewalk.core.policy import Policy, RunPolicy
-from ropewalk.core.special import KINDS, Special, kind_of
+from ropewalk.core.special import KINDS, Special, kind_of, mark_of
 from ropewalk.core.special import from_json as special_from_json
 from ropewalk.core.special import to_json as special_to_json
 from ropewalk.core.topology import downstream, topological
@@ -74,6 +74,12 @@ class Node:
     def kind(self) -> str:
         """One of `special.KINDS`."""
         return kind_of(self.special)
+
+    @property
+    def label(self) -> str:
+        """Its id with marks for what it is: "[*]" mapped, "⟲ ≤20" a loop, "?" under a condition."""
+        mapped, condition = "[*]" if self.map is not None else "", " ?" if self.when is not None else ""
+        return f"{self.id}{mapped}{mark_of(self.special)}{condition}"
 
     @property
     def upstream(self) -> tuple[str, ...]:
@@ -147,10 +153,8 @@ class Graph:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What a picture shows for each node: its id, and marks of a map and a condition."""
-        return {
-            n.id: f"{n.id}{'[*]' if n.map else ''}{' ?' if n.when is not None else ''}" for n in self.nodes.values()
-        }
+        """What a picture shows for each node: its id, and marks of a map, a loop and a condition."""
+        return {n.id: n.label for n in self.nodes.values()}
 
     def mermaid(self) -> str:
         """The graph as Mermaid text."""

@@ -21,6 +21,7 @@ from ropewalk.core.taskstate import (
 )
 
 NOT_YET = "not_yet"  # kind of the failure of a wait whose check has found nothing so far
+PART = "part"  # kind of the failure of a task run one of whose own nodes failed
 RETURNED = "returned"  # kind of the failure of an order that its worker gave back before it was begun
 _LEGAL = frozenset((int(a), int(b)) for a, b in TRANSITIONS)
 _BY_CODE = tuple(TaskState)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import CANCELLED, FAILED
@@ -27,3 +27,17 @@ def stale(state: RunState, changed: Iterable[str]) -> tuple[str, ...]:
         if node_id in found or not sure or not unsure.isdisjoint(run.node.upstream):
             unsure.add(node_id)
     return tuple(node_id for node_id in state.nodes if node_id in found)
+
+
+def with_owners(state: RunState, chosen: Mapping[str, list[int]] | None) -> dict[str, list[int]] | None:
+    """Failed task runs that are to be tried again, and those that failed since these are among their own nodes."""
+    if chosen is None:
+        return None
+    found = {node_id: set(items) for node_id, items in chosen.items()}
+    todo = list(chosen)
+    for node_id in todo:  # grows while we walk
+        if (owner := state.owners.get(node_id)) is not None:
+            if owner[0] not in found:
+                todo.append(owner[0])
+            found.setdefault(owner[0], set()).add(owner[1])
+    return {node_id: sorted(items) for node_id, items in found.items()}

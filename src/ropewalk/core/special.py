@@ -66,6 +66,15 @@ def kind_of(special: Special | None) -> str:
     return "task" if special is None else next(name for name, kind in _KINDS.items() if type(special) is kind)
 
 
+def mark_of(special: Special | None) -> str:
+    """What tells such a node from a call of a task in pictures."""
+    if isinstance(special, Loop):
+        return f" ⟲ ≤{special.at_most}"
+    if isinstance(special, Reduce):
+        return f" ⋏{special.width}"
+    return " +" if isinstance(special, Grow) else ""
+
+
 def to_json(special: Special) -> dict[str, Any]:
     """What a node is, as JSON-able data; its kind stands apart."""
     return {name: getattr(special, name) for name in special.__dataclass_fields__}

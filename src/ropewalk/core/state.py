@@ -34,7 +34,7 @@ class RunState:
         self.resting = ""  # why nothing can happen before a person acts
         self.finished = ""  # succeeded | failed | cancelled
         self.retries = 0  # of all task runs together
-        self.effects: dict[tuple[str, int], None] = {}  # finished task runs that can be undone, in the order of their ends
+        self.effects: dict[tuple[str, int], None] = {}  # task runs that can be undone, as they ended
         self.undone: dict[str, tuple[str, int]] = {}  # nodes that take effects back: whose
         self.missed: dict[str, float] = {}  # deadlines that passed, by node; "" is the run
         self._graph: Graph | None = graph

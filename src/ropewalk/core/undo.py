@@ -27,7 +27,9 @@ def undo_nodes(
         node = node_of(node_id)
         name = (node_id if node.map is None else f"{node_id}/{item}") + SUFFIX
         bindings = {parameter: _binding(node, item, parameter) for parameter, _ in tasks[node.policy.undo].inputs}
-        policy = Policy(retry=_persistent(node.policy.retry), timeout_s=node.policy.timeout_s, run_if="always", cache=NEVER)
+        policy = Policy(
+            retry=_persistent(node.policy.retry), timeout_s=node.policy.timeout_s, run_if="always", cache=NEVER
+        )
         after = (made[-1].id,) if made else ()
         made.append(Node(name, node.policy.undo, bindings, policy, after=after, file=node.file, line=node.line))
     return made

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, Self
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.artifacts.materialize import load
 from ropewalk.core import events as ev
-from ropewalk.core.artifact import ArtifactRef, Failure
+from ropewalk.core.artifact import ArtifactRef
 from ropewalk.core.errors import StoreError, UsageError
-from ropewalk.core.expr import to_json
-from ropewalk.core.graph import Body, Graph, body_to_json
-from ropewalk.core.reopen import stale
+from ropewalk.core.graph import Graph
+from ropewalk.core.reopen import stale, with_owners
 from ropewalk.core.state import RunState, fold, regraph
 from ropewalk.core.taskstate import FAILED
 from ropewalk.engine.admission import Admission
-from ropewalk.engine.attempt import Job, Order
 from ropewalk.engine.capacity import all_nodes, check_schedulable, measure
+from ropewalk.engine.changed import changed_nodes
 from ropewalk.engine.checkpoint import removing
 from ropewalk.engine.clock import SlewedClock
-from ropewalk.engine.executors.base import Ended, Executor, Report
+from ropewalk.engine.executors.base import Executor
+from ropewalk.engine.executors.nobody import NoExecutor
 from ropewalk.engine.guards import Guards
 from ropewalk.engine.home import Home, find_home
+from ropewalk.engine.interrupts import interruptible
 from ropewalk.engine.ledger import Ledger
+from ropewalk.engine.ordering import order_of
 from ropewalk.engine.owner import is_alive, this_process, whoami
+from ropewalk.engine.past import Past
 from ropewalk.engine.pools import PoolGate, sizes
 from ropewalk.engine.prepare import Preparer
 from ropewalk.engine.provenance import collect
@@ -41,9 +40,10 @@ from ropewalk.engine.punctual import check_times
 from ropewalk.engine.result import RunResult
 from ropewalk.engine.reuse import Reuse
 from ropewalk.engine.scheduler import PAUSED, Listener, Scheduler
+from ropewalk.engine.supply import Means
 from ropewalk.plan.plan import Plan
+from ropewalk.store import deadletters, runs
 from ropewalk.store import events as log
-from ropewalk.store import runs
 from ropewalk.store.database import Database, open_database
 
 _ABANDONED: set[tuple[Path, int]] = set()  # runs that this process could not even disown, since the disk was full
@@ -89,6 +89,7 @@ class Client:
         self.home: Home = find_home() if home is None else Home(Path(home).absolute())
         self._clock = clock
         self._db: Database | None = None
+        self.past = Past(self.graph, self.state)
 
     @property
     def db(self) -> Database:
@@ -148,30 +149,46 @@ class Client:
         return make_plan(self, work, options)
 
     def resume(
-        self, run: runs.Run, work: Work, options: Options = Options(), listener: Listener | None = None
+        self,
+        run: runs.Run,
+        work: Work,
+        options: Options = Options(),
+        listener: Listener | None = None,
+        *,
+        only: Mapping[str, Collection[int]] | None = None,
     ) -> RunResult:
         """Continue a run that was interrupted, cancelled or failed; what succeeded is kept.
+
+        One that was interrupted while it took effects back goes on with that, and has then failed or been cancelled.
+
+        Args:
+            only: of what has failed try these again, items by node, and of a run that has succeeded what it tolerated
+                to fail; None: all.
 
         Raises:
             UsageError: it is still running, or has nothing left to do.
         """
-        self.check_resumable(run)
+        self.check_resumable(run, tolerated=only is not None)
         self.check_schedulable(work, options)
         with self._executor(work, options) as executor:
             run = runs.take_over(self.db, run, this_process())
             _ABANDONED.discard((self.home.root, run.number))
             old = self.state(run)  # not before: until now somebody else may have written
             first = _woken(old)
+            options = replace(options, seed=run.seed)
+            if old.undone and not old.finished:
+                return self._drive(run, old, executor, options, listener, first)
             state = regraph(old, work.graph)
             if _is_over(old) or work.graph.digest != old.base.digest:
-                undone = {node for node, _ in old.undone.values()}
-                changed = undone.union(changed_nodes(old.base, work.graph))
-                reopened = ev.Reopened(work.graph.digest, stale(state, changed))
+                chosen = None if only is None else {node: sorted(items) for node, items in only.items()}
+                reopened = ev.Reopened(
+                    work.graph.digest, stale(state, changed_nodes(old.base, work.graph)), with_owners(state, chosen)
+                )
                 with self.db.transaction():
                     runs.put_graph(self.db, work.graph)
                 state.apply(reopened)
                 first.append(reopened)
-            return self._drive(run, state, executor, replace(options, seed=run.seed), listener, first)
+            return self._drive(run, state, executor, options, listener, first)
 
     def check_schedulable(self, work: Work, options: Options = Options()) -> None:
         """Refuse work with a task that asks for more than there is, or for slots of a pool that there is not."""
@@ -180,31 +197,49 @@ class Client:
             slots = 1 if options.executor == "inline" else options.workers or len(os.sched_getaffinity(0))
             check_schedulable(work.graph, measure(slots, self.home.root), pools)
 
-    def check_resumable(self, run: runs.Run) -> None:
-        """Refuse what cannot be continued."""
+    def check_resumable(self, run: runs.Run, *, tolerated: bool = False) -> None:
+        """Refuse what cannot be continued; what has succeeded can be for the sake of `tolerated` failures."""
         if run.is_open and is_alive(run.owner) and (self.home.root, run.number) not in _ABANDONED:
             raise UsageError(
                 f"run {run.number} is still running (process {run.owner.get('pid')})",
                 code="P303",
                 help=[f"ropewalk show {run.number}", f"ropewalk cancel {run.number}"],
             )
-        if run.state == "succeeded":
+        if run.state == "succeeded" and not tolerated:
+            parked = deadletters.count(self.db, run.number)
+            more = [f"ropewalk dlq retry {run.number}     tries again what it tolerated to fail"] if parked else []
             raise UsageError(
                 f"run {run.number} has succeeded: there is nothing to continue",
                 code="P304",
-                help=["ropewalk run     starts a new one"],
+                help=[*more, "ropewalk run     starts a new one"],
             )
 
-    def cancel(self, run: runs.Run, by: str) -> bool:
-        """Ask a run to stop; False when it had ended. One whose scheduler is gone is ended at once."""
+    def cancel(self, run: runs.Run, by: str, work: Callable[[], Work] | None = None) -> bool:
+        """Ask a run to stop; False when it had ended. One whose scheduler is gone is ended at once.
+
+        Args:
+            work: gives its pipeline, which is needed when its scheduler is gone and effects are to be taken back.
+
+        Raises:
+            UsageError: effects are to be taken back, and there is no pipeline.
+        """
         if not run.is_open:
             return False
         if is_alive(run.owner):
             return runs.ask_cancel(self.db, run.number, by)
-        run = runs.take_over(self.db, run, this_process())
-        runs.ask_cancel(self.db, run.number, by)
         state = self.state(run)
-        self._drive(run, state, _NoExecutor(), Options(seed=run.seed), None, _woken(state))
+        needed = bool(state.effects or state.undone)
+        if needed and work is None:
+            raise UsageError(
+                f"run {run.number} has effects to take back, which needs its pipeline",
+                code="P305", help=[f"ropewalk cancel {run.number}"],
+            )  # fmt: skip
+        options = Options(seed=run.seed)
+        with self._executor(work(), options) if needed and work else contextlib.nullcontext(NoExecutor()) as executor:
+            run = runs.take_over(self.db, run, this_process())
+            runs.ask_cancel(self.db, run.number, by)
+            state = self.state(run)
+            self._drive(run, state, executor, options, None, _woken(state))
         return True
 
     def pause(self, run: runs.Run, by: str) -> bool:
@@ -219,6 +254,10 @@ class Client:
     def graph(self, digest: str) -> Graph:
         """The graph with this digest."""
         return runs.get_graph(self.db, digest)
+
+    def run_graph(self, run: runs.Run) -> Graph:
+        """The graph of a run, with the nodes that have come into being in it."""
+        return self.past.graph(run)
 
     def result(self, run: runs.Run) -> RunResult:
         """A run with the values that it made."""
@@ -239,7 +278,7 @@ class Client:
     ) -> RunResult:
         scheduler = self._scheduler(run, state, executor, run.params, options, listener)
         try:
-            with _interruptible(scheduler, executor):
+            with interruptible(scheduler, executor):
                 if scheduler.drive(first) == PAUSED:
                     runs.disown(self.db, run)
         except BaseException:
@@ -264,10 +303,11 @@ class Client:
         preparer = Preparer(run.number, state, params, options.seed, lambda ref: load(ref, blobs), reuse=options.reuse)
         listener = removing(self.home, run.number, listener)
         clock = SlewedClock(self._clock)
-        ledger = Ledger(state, measure(executor.slots, self.home.root))
-        gates = (PoolGate(self.db, run.number, state), Guards(self.db, run.number, state, clock))
-        admission = Admission(gates, ledger)
-        return Scheduler(self.db, run, state, executor, preparer, reuse, listener, clock, admission)
+        ledger = Ledger(state, measure(executor.slots, self.home.root), clock)
+        gates = (PoolGate(self.db, run.number, state, clock), Guards(self.db, run.number, state, clock))
+        ranking = order_of(self.db, state.graph, executor.slots, run.created_at)
+        means = Means(preparer, reuse, Admission(gates, ledger), ranking)
+        return Scheduler(self.db, run, state, executor, means, listener, clock)
 
     @contextlib.contextmanager
     def _executor(self, work: Work, options: Options) -> Iterator[Executor]:
@@ -306,77 +346,3 @@ def _is_over(state: RunState) -> bool:
     """Whether a run has come to an end, at least in parts that would have to be begun anew to go on."""
     failed = any(node.counts[FAILED] for node in state.nodes.values())
     return bool(state.finished) or bool(state.cancel_requested) or failed
-
-
-def changed_nodes(old: Graph, new: Graph) -> tuple[str, ...]:
-    """Nodes whose results do not count any more in the new graph: what changed, and everything after it."""
-    changed: set[str] = set()
-    for node_id in new.nodes:
-        follows = any(up in changed for up in new.upstream[node_id])
-        if follows or node_id not in old.nodes or _essence(old, node_id) != _essence(new, node_id):
-            changed.add(node_id)
-    return tuple(node_id for node_id in new.nodes if node_id in changed)
-
-
-def _essence(graph: Graph, node_id: str) -> str:
-    node, spec = graph.nodes[node_id], graph.spec(node_id)
-    bindings = {name: to_json(binding) for name, binding in node.bindings.items()}
-    when = None if node.when is None else to_json(node.when)
-    mapping = None if node.map is None else [node.map.mode, node.map.names]
-    bodies = {key: _body_essence(graph, body) for key, body in graph.bodies.items() if key.startswith(node_id)}
-    return json.dumps([spec.code.digest, bindings, when, mapping, bodies], default=str)
-
-
-def _body_essence(graph: Graph, body: Body) -> list[Any]:
-    codes = [graph.tasks[node.task].code.digest for node in body.nodes.values()]
-    return [body_to_json(body, places=False), codes]
-
-
-class _NoExecutor:
-    """Runs nothing: for ending a run whose scheduler is gone. What would have to run after that is cancelled, too."""
-
-    slots = 0
-
-    def __init__(self) -> None:
-        self._refused: list[Report] = []
-
-    def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
-        return None if taken else ("nobody", remaining)
-
-    def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
-        failure = Failure("cancelled", "the scheduler of its run is gone", retryable=False)
-        self._refused += [Ended(job.node, order.item, order.token, failure) for order in orders]
-
-    def poll(self, timeout_s: float) -> list[Report]:
-        refused, self._refused = self._refused, []
-        return refused
-
-    def kill(self, *_: object) -> None:
-        pass
-
-    def wake(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def _interruptible(scheduler: Scheduler, executor: Executor) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask the run to stop; a second Ctrl-C ends its tasks without grace."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ask(_signal: int, _frame: FrameType | None) -> None:
-        if scheduler.interrupt() > 1:
-            kill_all = getattr(executor, "kill_all", None)
-            if kill_all is not None:
-                kill_all()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

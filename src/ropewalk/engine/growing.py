@@ -11,10 +11,10 @@ from ropewalk.core.artifact import Failure, Outputs
 from ropewalk.core.expr import Unavailable
 from ropewalk.core.graph import Body, Node, body_from_json
 from ropewalk.core.grow import TEMPLATE
-from ropewalk.core.noderun import NodeRun, Parts
+from ropewalk.core.noderun import PART, NodeRun, Parts
 from ropewalk.core.special import GROWING, Grow, Loop, Reduce
 from ropewalk.core.state import RunState
-from ropewalk.core.taskstate import CANCELLED, FAILED
+from ropewalk.core.taskstate import CANCELLED
 from ropewalk.core.wiring import follows
 from ropewalk.engine.inputs import Resolver, Stored, Whole
 
@@ -136,8 +136,8 @@ class Grower:
     def _failed(self, run: NodeRun, item: int, parts: Parts) -> ev.Event:
         """What becomes of a task run of which a part has no result."""
         runs = [self._state.nodes[part] for part in parts.nodes]
-        if bad := [r.node.id for r in runs if r.counts[FAILED]]:
-            failure = Failure("part", f"`{bad[0]}` failed", retryable=False)
+        if bad := [r.node.id for r in runs if r.failed_too_much]:
+            failure = Failure(PART, f"`{bad[0]}` failed", retryable=False)
             return ev.AttemptFailed(run.node.id, item, 0, failure)
         if any(r.counts[CANCELLED] for r in runs):
             return ev.Cancelled(run.node.id, (item,))

@@ -19,7 +19,7 @@ def order_of(db: Database, graph: Graph, workers: int, began: float) -> Ranking:
     """Who goes first in a run of a graph: by its policy, and by how long its nodes took in earlier runs.
 
     Args:
-        workers: number of task runs at the same time.
+        workers: number of task runs at the same time; 0 where a run is only brought to its end.
         began: when the run began, in seconds since the epoch.
     """
     if graph.policy.order == "fifo":
@@ -31,7 +31,7 @@ def order_of(db: Database, graph: Graph, workers: int, began: float) -> Ranking:
         items, item_s = expected[node.id].items, expected[node.id].item_s
         item_s = usual_s.get(node.task) if item_s is None else item_s
         loads.append(load_of(graph, node, 1 if items is None else items, item_s, began))
-    return ranking(loads, workers, graph.policy.order)
+    return ranking(loads, max(workers, 1), graph.policy.order)
 
 
 def load_of(graph: Graph, node: Node, items: int, item_s: float | None, began: float) -> Load:

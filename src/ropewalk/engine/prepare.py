@@ -172,14 +172,18 @@ class Preparer:
 
     def key(self, prepared: Prepared, sources: tuple[Source, ...]) -> str:
         """The cache key of one task run."""
-        if not sources:
-            return cache_key(prepared.prefix, sorted(prepared.shared))
-        own = [
+        return cache_key(prepared.prefix, sorted(prepared.shared + self._own(prepared, sources)))
+
+    def identities(self, prepared: Prepared, sources: tuple[Source, ...]) -> dict[str, str]:
+        """The inputs of one task run, as far as they count in its key."""
+        return dict(prepared.shared + self._own(prepared, sources))
+
+    def _own(self, prepared: Prepared, sources: tuple[Source, ...]) -> list[tuple[str, str]]:
+        return [
             (name, self.resolver.identity(source))
-            for name, source in zip(prepared.job.mapped, sources, strict=True)
+            for name, source in zip(prepared.job.mapped, sources, strict=bool(sources))
             if name not in prepared.ignored
         ]
-        return cache_key(prepared.prefix, sorted(prepared.shared + own))
 
 
 def _is_lenient(node: Node) -> bool:

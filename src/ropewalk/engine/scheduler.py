@@ -15,18 +15,18 @@ from ropewalk.core.failpoint import failpoint
 from ropewalk.core.noderun import NOT_YET, RETURNED
 from ropewalk.core.settle import lost_events, settle
 from ropewalk.core.state import RunState
-from ropewalk.engine.admission import Admission
 from ropewalk.engine.asking import Asker
 from ropewalk.engine.attempt import Order
 from ropewalk.engine.executors.base import Done, Ended, Executor, Progress, Report, Returned
-from ropewalk.engine.prepare import Prepared, Preparer
+from ropewalk.engine.prepare import Prepared
+from ropewalk.engine.punctual import Punctual
 from ropewalk.engine.queue import Ready
-from ropewalk.engine.reuse import Reuse
-from ropewalk.engine.supply import Supply
+from ropewalk.engine.supply import Means, Supply
 from ropewalk.engine.waiting import after_check
 from ropewalk.store import events as log
 from ropewalk.store import runs
 from ropewalk.store.database import Database
+from ropewalk.store.deadletters import Given
 
 LOOK_S = 0.2  # how often the store is asked for wishes of other processes
 PAUSED = "paused"
@@ -39,6 +39,7 @@ class Step:
     events: list[ev.Event]
     progress: list[Progress]
     state: RunState
+    run: int = 0  # its number
 
 
 Listener: TypeAlias = Callable[[Step], None]
@@ -60,27 +61,27 @@ class Scheduler:
         run: runs.Run,
         state: RunState,
         executor: Executor,
-        preparer: Preparer,
-        reuse: Reuse,
+        means: Means,
         listener: Listener | None = None,
         clock: Callable[[], float] = time.time,
-        admission: Admission | None = None,
     ) -> None:
         self._db = db
         self._run = run
         self._state = state
         self._executor = executor
-        self._preparer = preparer
+        self._preparer = means.preparer
         self._listener = listener
         self._clock = clock
         self._decider = Decider(state)
-        self._asker = Asker(db, reuse.blobs, run.number, run.author, state)
-        self._supply = Supply(state, self._decider, preparer, reuse, self._asker, clock)
-        self._admission = Admission() if admission is None else admission
+        self._asker = Asker(db, means.reuse.blobs, run.number, run.author, state)
+        self._punctual = Punctual(db, run, state)
+        self._supply = Supply(state, self._decider, means, self._asker, self._punctual, clock)
+        self._admission = means.admission
         self._seq = run.seq
         self._batch: list[ev.Event] = []
         self._progress: list[Progress] = []
         self._keys: dict[int, list[str]] = {}  # of the leases that this batch grants
+        self._given: dict[Ready, Given] = {}  # of what has failed for good in this batch
         self._token = run.epoch << 32
         self._granted: dict[Ready, Order] = {}  # attempts under way
         self._interrupts = 0
@@ -155,8 +156,11 @@ class Scheduler:
                 return claims
             self._seq += 1
             failpoint("commit.append")
-            log.append(self._db, self._run, self._seq, self._batch, self._state, at=self._clock(), keys=self._keys)
-        self._keys = {}
+            log.append(
+                self._db, self._run, self._seq, self._batch, self._state,
+                at=self._clock(), keys=self._keys, given=self._given,
+            )  # fmt: skip
+        self._keys, self._given = {}, {}
         failpoint("commit.done")
         self._supply.queue.flush()
         self._tell()
@@ -175,7 +179,7 @@ class Scheduler:
         batch, self._batch = self._batch, []
         progress, self._progress = self._progress, []
         if self._listener is not None and (batch or progress):
-            self._listener(Step(batch, progress, self._state))
+            self._listener(Step(batch, progress, self._state, self._run.number))
 
     def _claim(self) -> list[_Claim]:
         def is_due(node_id: str, order: Order) -> bool:
@@ -200,7 +204,12 @@ class Scheduler:
         self._admission.take(node_id, items, token, worker)
         granted = [
             Order(
-                prepared.job.id, order.item, run.attempts[order.item], token, order.key, order.sources,
+                prepared.job.id,
+                order.item,
+                run.attempts[order.item],
+                token,
+                order.key,
+                order.sources,
                 waited_s=now - run.since.get(order.item, now),
             )
             for order in orders
@@ -224,9 +233,9 @@ class Scheduler:
             failure = Failure(RETURNED, "it was not begun")
             self._decider.feed(ev.AttemptFailed(node_id, item, token, failure, self._clock(), counted=False))
         elif isinstance(report, Ended):
-            self._fail(node_id, item, token, report.failure, Usage())
+            self._fail(node_id, order, report.failure, Usage())
         elif isinstance(report.outcome, Failed):
-            self._fail(node_id, item, token, report.outcome.failure, report.outcome.usage)
+            self._fail(node_id, order, report.outcome.failure, report.outcome.usage)
         else:
             self._succeed(node_id, order, report.outcome)
 
@@ -235,9 +244,12 @@ class Scheduler:
             ev.Succeeded(node_id, order.item, order.token, order.key, outcome.outputs, outcome.usage, outcome.metrics)
         )
 
-    def _fail(self, node_id: str, item: int, token: int, failure: Failure, usage: Usage) -> None:
-        stopped = self._state.cancel_requested and failure.kind == "lost" and node_id not in self._state.undone
-        if failure.kind == "cancelled" or stopped:
+    def _fail(self, node_id: str, order: Order, failure: Failure, usage: Usage) -> None:
+        item, token = order.item, order.token
+        if node_id in self._state.undone:
+            if failure.kind == "cancelled":  # what is being taken back is not left half done
+                failure = Failure("lost", failure.message)
+        elif failure.kind == "cancelled" or (self._state.cancel_requested and failure.kind == "lost"):
             if not self._state.cancel_requested:
                 self._decider.feed(ev.CancelRequested("Ctrl-C"))
             self._decider.feed(ev.Cancelled(node_id, (item,)))
@@ -246,6 +258,9 @@ class Scheduler:
             event = ev.AttemptFailed(node_id, item, token, failure, self._clock(), counted=False, usage=usage)
         else:
             event = settle(self._state, node_id, item, token, failure, self._clock(), usage)
+        if event.retry_at is None:
+            inputs = self._preparer.identities(self._preparer.prepare(node_id), order.sources)
+            self._given[node_id, item] = Given(order.key, inputs)
         run, ending = self._state.nodes[node_id], self._state.cancel_requested
         for follows in after_check(run, event, self._clock(), ending=ending) or [event]:
             self._decider.feed(follows)
@@ -266,7 +281,14 @@ class Scheduler:
             self._decider.feed(ev.PauseRequested(pause))
         for event in self._asker.answers(now):
             self._decider.feed(event)
+        self._watch_deadlines(now)
         self._supply.take_back(self._run.number)
+
+    def _watch_deadlines(self, now: float) -> None:
+        for node_id, at in self._punctual.missed(now):
+            self._decider.feed(ev.DeadlineMissed(node_id, at))
+            if self._punctual.cancels(node_id) and not self._state.cancel_requested:
+                self._decider.feed(ev.CancelRequested(f"the deadline of {node_id or 'the run'}, which was missed"))
 
     def _patience_s(self) -> float:
         """How long nothing but reports can happen."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from typing import TypeAlias
 
 from ropewalk.engine.attempt import Order
 from ropewalk.engine.executors.base import Executor
 from ropewalk.engine.turns import Turns
+
+REFUSALS = 8  # nodes that an executor refuses before no other is offered to it: it has no room
 
 Room: TypeAlias = Callable[[str, int, str, int], int]
 
@@ -44,7 +47,8 @@ class Startable:
 
     def has_room(self, executor: Executor) -> bool:
         """Whether the executor would take something."""
-        return any(executor.offer(node, len(orders)) for node, orders in self._orders.items())
+        some = islice(self._orders.items(), REFUSALS)
+        return any(executor.offer(node, len(orders)) for node, orders in some)
 
     def assign(
         self, executor: Executor, is_due: Callable[[str, Order], bool], room: Room = lambda _node, _item, _worker, n: n
@@ -55,7 +59,10 @@ class Startable:
             room: how many orders of a node, the first of which is for an item, may start on a worker now.
         """
         taken: set[str] = set()
+        refusals = 0
         for node in self.turns.order():
+            if refusals == REFUSALS:
+                break
             orders = self._orders[node]
             while orders and (offer := executor.offer(node, len(orders), taken)) is not None:
                 worker, most = offer
@@ -66,6 +73,8 @@ class Startable:
                     taken.add(worker)
                     self.turns.served(node)
                     yield worker, node, due
+            else:
+                refusals += bool(orders)
             self._settle(node)
 
     def _take(self, node: str, most: int, is_due: Callable[[str, Order], bool]) -> list[Order]:

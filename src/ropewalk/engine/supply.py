@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from ropewalk.core import events as ev
 from ropewalk.core.artifact import Failure
@@ -15,18 +16,33 @@ from ropewalk.core.settle import settle
 from ropewalk.core.special import Approval
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import READY
+from ropewalk.core.timing import ALWAYS
+from ropewalk.engine.admission import Admission
 from ropewalk.engine.asking import Asker
 from ropewalk.engine.attempt import Order
 from ropewalk.engine.growing import Grower, grows
 from ropewalk.engine.prepare import Preparer
+from ropewalk.engine.punctual import Punctual
 from ropewalk.engine.queue import Queue, Ready
 from ropewalk.engine.reuse import Reuse
 from ropewalk.engine.startable import Startable
 from ropewalk.engine.story import describe
+from ropewalk.engine.turns import Turns
+from ropewalk.plan.order import Ranking
 from ropewalk.store.tasks import Hit
 
 CHUNK = 512  # task runs whose keys are looked up together
 MAX_LOSSES = 5  # attempts of a task run that may find an input lost, before it is given up
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the rest of the engine knows for one run."""
+
+    preparer: Preparer
+    reuse: Reuse
+    admission: Admission = field(default_factory=Admission)
+    ranking: Ranking = Ranking()
 
 
 class Supply:
@@ -36,20 +52,22 @@ class Supply:
         self,
         state: RunState,
         decider: Decider,
-        preparer: Preparer,
-        reuse: Reuse,
+        means: Means,
         asker: Asker,
+        punctual: Punctual,
         clock: Callable[[], float],
     ) -> None:
         self._state = state
         self._decider = decider
-        self._preparer = preparer
-        self._grower = Grower(state, preparer.resolver)
-        self._reuse = reuse
+        self._preparer = means.preparer
+        self._grower = Grower(state, means.preparer.resolver)
+        self._reuse = means.reuse
         self._asker = asker
+        self._punctual = punctual
         self._clock = clock
-        self.queue = Queue()
-        self.startable = Startable()
+        ranking = means.ranking
+        self.queue = Queue(Turns(ranking, ranking.patience_s, clock))
+        self.startable = Startable(Turns(ranking, ranking.patience_s, clock))
         self._losses: Counter[Ready] = Counter()  # how often a task run found an input lost
 
     def obey(self, commands: Iterable[Command]) -> None:
@@ -97,6 +115,8 @@ class Supply:
     def _order(self, node_id: str, item: int, now: float) -> Order | None:
         """What a worker is to do for a task run; None: no worker is needed."""
         node = self._state.nodes[node_id].node
+        if node.policy.timing is not ALWAYS and self._holds_back(node_id, item, now):
+            return None
         if grows(node):
             self._decider.feed(self._grower.advance(node_id, item))
             return None
@@ -106,6 +126,16 @@ class Supply:
         prepared = self._preparer.prepare(node_id)
         sources = self._preparer.sources(prepared, item)
         return Order(prepared.job.id, item, 0, 0, self._preparer.key(prepared, sources), sources)
+
+    def _holds_back(self, node_id: str, item: int, now: float) -> bool:
+        """Whether it is too early, or too late, for a task run."""
+        if reason := self._punctual.expired(node_id, item, now):
+            self._decider.feed(ev.Skipped(node_id, (item,), reason))
+            return True
+        at = self._punctual.hold_until(node_id, item, now)
+        if at is not None:
+            self.queue.add(node_id, (item,), at, now)
+        return at is not None
 
     def is_due(self, node_id: str, item: int) -> bool:
         """Whether a task run can start: it may have been cancelled, or lost an input, since it was queued."""

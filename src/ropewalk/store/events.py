@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ropewalk.core import events as ev
@@ -11,7 +11,9 @@ from ropewalk.core.errors import LeaseLostError
 from ropewalk.core.noderun import NOT_YET, RETURNED, NodeRun
 from ropewalk.core.special import Approval
 from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import FAILED, READY, RUNNING, WAITING
 from ropewalk.store.database import Database, Row
+from ropewalk.store.deadletters import Given, park
 from ropewalk.store.runs import Run
 
 _text = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -59,12 +61,14 @@ def append(
     *,
     at: float,
     keys: dict[int, list[str]],
+    given: Mapping[tuple[str, int], Given] | None = None,
 ) -> None:
     """Write a batch of events as number `seq`, with the rows that follow; the caller holds a transaction.
 
     Args:
         state: the run after these events.
         keys: for each token of a `Started` event the cache keys that its items compute.
+        given: what task runs were given that have failed for good.
 
     Raises:
         LeaseLostError: another scheduler owns the run, or has written to it.
@@ -88,13 +92,17 @@ def append(
     if rows.reset is not None:
         _reopen(db, run.number, state, rows.reset)
     _write(db, run.number, rows)
+    park(db, run, batch, state, at, given or {})
 
 
 def _reopen(db: Database, run: int, state: RunState, reset: tuple[str, ...]) -> None:
     """Take away the rows of whatever starts over, and of nodes that the graph has no more."""
     kept = [node_id for node_id in state.nodes if node_id not in reset]
     opened = [node_id for node_id, node in state.nodes.items() if node.opened]
-    db.query("task_run_reopen", run=run, kept=_text(kept))
+    failed = [(node_id, item) for node_id, node in state.nodes.items() for item in node.items(FAILED)]
+    db.query("task_run_reopen", run=run, kept=_text(kept), failed=_text(failed))
+    anew = [(run, n, item) for n in kept for item in state.nodes[n].items(WAITING, READY, RUNNING)]
+    db.many("task_run_drop", anew)
     db.query("node_run_reopen", run=run, opened=_text(opened))
     db.query("lease_drop_run", run=run)
     asked = [node_id for node_id, node in state.nodes.items() if node.asked]

@@ -23,21 +23,22 @@ class Past:
 
 
 def before(db: Database, pipeline: str, run: int, node: str, partial_ok: float = 1.0) -> Past | None:
-    """How the node ended in the pipeline's run before `run`; None: there was none, or it had no such node.
+    """How the node ended in the pipeline's last run before `run` that was to do it; None: there was none.
 
     Args:
         partial_ok: the share of its task runs that have to have succeeded.
     """
-    row = db.one("run_before", pipeline=pipeline, number=run)
+    row = db.one("run_before", pipeline=pipeline, number=run, node=node)
     if row is None:
         return None
     number, state, graph = row
     rows = db.query("node_outcome", run=number, node=node)
+    if not rows and state not in runs.OPEN_STATES and node not in runs.get_graph(db, graph).nodes:
+        return None
     counts = {outcome: many for _, outcome, many in rows if outcome is not None}
-    if rows and counts.get("succeeded", 0) >= math.ceil(partial_ok * rows[0][0]):
+    enough = bool(rows) and counts.get("succeeded", 0) >= math.ceil(partial_ok * rows[0][0])
+    if state == "succeeded" or enough:
         return Past(number, "succeeded")
     if state in runs.OPEN_STATES:
         return Past(number, "")
-    if not rows and node not in runs.get_graph(db, graph).nodes:
-        return None
     return Past(number, next((s for s in ("failed", "cancelled", "skipped") if counts.get(s)), "cancelled"))

@@ -9,13 +9,18 @@ from typing import NoReturn
 from unittest.mock import patch
 
 from ropewalk.engine import client as client_module
+from ropewalk.engine import pools as pools_module
+from ropewalk.engine import punctual as punctual_module
 from ropewalk.engine import scheduler as scheduler_module
+from ropewalk.engine.capacity import Capacity
 from ropewalk.engine.client import Client, Options, Work
 from ropewalk.store import database as database_module
 from ropewalk.store import runs
 from ropewalk.store.runs import Run
 from ropewalk.testing.clock import Stage
 from ropewalk.testing.workers import Director, SimulatedExecutor
+
+PLENTY = Capacity(1e6, 1 << 60, 1 << 60, tuple(map(str, range(1024))))
 
 
 class Crashed(BaseException):
@@ -34,6 +39,7 @@ class Process(Client):
         super().__init__(home, director.stage.clock)
         self._director = director
         self._slots, self._batch = slots, batch
+        self.crashed = False
         self._workers: SimulatedExecutor | None = None
 
     @contextlib.contextmanager
@@ -47,6 +53,7 @@ class Process(Client):
 
     def crash(self) -> NoReturn:
         """End the process: whatever it had not committed is gone, and it says nothing more."""
+        self.crashed = True
         if self._workers is not None:
             self._director.late += self._workers.vanish()
         if self._db is not None:
@@ -63,11 +70,26 @@ def bury(home: Path, stage: Stage, find: Callable[[Client], Run | None]) -> None
 
 
 @contextlib.contextmanager
-def patched(at_failpoint: Callable[[str], None]) -> Iterator[None]:
-    """Be told of each moment between two writes, and leave the surroundings out of provenance."""
+def patched(at_failpoint: Callable[[str], None], look_s: float | None = None) -> Iterator[None]:
+    """Be told of each moment between two writes; and leave what this machine is and has out of the play.
+
+    Args:
+        look_s: how often schedulers look at the store; None: as often as they do.
+    """
+    looks = [] if look_s is None else [scheduler_module, pools_module, punctual_module]
+    with contextlib.ExitStack() as stack:
+        for module in looks:
+            stack.enter_context(patch.object(module, "LOOK_S", look_s))
+        stack.enter_context(_played(at_failpoint))
+        yield
+
+
+@contextlib.contextmanager
+def _played(at_failpoint: Callable[[str], None]) -> Iterator[None]:
     with (
         patch.object(scheduler_module, "failpoint", at_failpoint),
         patch.object(database_module, "failpoint", at_failpoint),
         patch.object(client_module, "collect", lambda *_: {}),
+        patch.object(client_module, "measure", lambda *_: PLENTY),
     ):
         yield

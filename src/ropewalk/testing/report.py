@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ropewalk.core import events as ev
+
 
 class Broken(AssertionError):
     """Something has happened that never must."""
@@ -33,3 +35,15 @@ class Report:
         told = f"seed {self.seed}: {self.turns} turns, {self.virtual_s:.0f} virtual seconds, {self.commits} commits, "
         told += f"{self.crashes} crashes, {self.cancels} cancels, {self.lost_blobs} lost blobs"
         return "\n".join([told, *self.problems, *([f"replay: {self.replay}"] if self.problems else [])])
+
+
+def brief(event: ev.Event) -> str:
+    """An event in a few words."""
+    place = getattr(event, "node", "")
+    items = (event.item,) if hasattr(event, "item") else getattr(event, "items", None)
+    if place and items is not None:
+        place += f"[{', '.join(map(str, items))}]"
+    names = ("token", "turn", "length", "verdict", "reason", "by", "state", "effects")
+    told = [f"{name} {getattr(event, name)}" for name in names if getattr(event, name, "") != ""]
+    told += [event.failure.message] if isinstance(event, ev.AttemptFailed) else []
+    return ", ".join([f"{type(event).__name__} {place}".strip(), *told])

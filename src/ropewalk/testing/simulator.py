@@ -37,7 +37,7 @@ from ropewalk.testing.clock import Stage
 from ropewalk.testing.graphs import FUNCTIONS, Shape, random_graph
 from ropewalk.testing.invariants import end_problems, problems, stored_state
 from ropewalk.testing.processes import Crashed, Process, bury, patched
-from ropewalk.testing.report import Broken, Report
+from ropewalk.testing.report import Broken, Report, brief
 from ropewalk.testing.watch import Watch
 from ropewalk.testing.workers import LOST
 
@@ -271,7 +271,7 @@ class Scene:
         if self.process is not None and self.rng.random() < 0.05:
             self.look(self.process)
         for event in step.events:
-            self.world.note(f"run {self.number}: {type(event).__name__} {_brief(event)}")
+            self.world.note(f"run {self.number}: {brief(event)}")
 
     def look(self, client: Client) -> None:
         """Compare the rows of the run with its events."""
@@ -294,11 +294,6 @@ def digests(node: NodeRun, item: int) -> tuple[tuple[str, str], ...]:
 
 def _random(seed: int | str) -> Random:
     return Random(seed)  # noqa: S311  # to be had again
-
-
-def _brief(event: ev.Event) -> str:
-    names = ("node", "item", "items", "token", "length", "reason", "state")
-    return " ".join(f"{name}={getattr(event, name)}" for name in names if hasattr(event, name))
 
 
 def simulate(seed: int, *, tell: bool = False) -> Report:

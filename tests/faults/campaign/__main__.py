@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ import pytest
 
 from tests.faults.campaign.experiments import EXPERIMENTS, Experiment
 from tests.faults.campaign.row import Row, markdown
+from tests.faults.campaign.subject import kill_what_is_left
 
 PLACE = re.compile(r"(<!-- campaign: begin -->\n).*?(<!-- campaign: end -->)", re.DOTALL)
 
@@ -51,8 +51,10 @@ def _do(name: str, experiment: Experiment, place: Path, quick: bool) -> Row:
         return experiment(place, quick)
     except pytest.skip.Exception as reason:
         return Row(name, remark=f"left out: {reason}")
-    except (AssertionError, TimeoutError, subprocess.SubprocessError) as error:
+    except Exception as error:  # noqa: BLE001
         return Row(name, remark="did not come to its end", problems=[str(error)])
+    finally:
+        kill_what_is_left()
 
 
 def write_page(page: Path, table: str, where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import apsw
 import psutil
 
 from ropewalk.engine.client import Client
@@ -174,7 +176,7 @@ def scheduler_stopped(place: Path, quick: bool) -> Row:
         subject = Subject(place / str(repetition), params={"n": 60, "task_s": 0.02})
         first = subject.start()
         until_more(subject, "begun", rng.randrange(1, 40), first)
-        psutil.Process(first.pid).suspend()
+        _stop_between_commits(first, subject)
         stopped_at = time.monotonic()
         refused = subject.finish(subject.start("resume"))
         if refused.get("error") != "P303":
@@ -192,8 +194,24 @@ def scheduler_stopped(place: Path, quick: bool) -> Row:
         subject.finish(second)
         row.repetitions += 1
         judge(row, subject)
-    row.remark = "noticed: the first one stops with P540 after SIGCONT"
+    row.remark = "between two commits; noticed: the first one ends with P540 after SIGCONT"
     return row
+
+
+def _stop_between_commits(process: subprocess.Popen[str], subject: Subject) -> None:
+    """SIGSTOP, at a moment at which it does not hold the lock of the store: then everybody has to wait for it."""
+
+    def is_free() -> bool:
+        psutil.Process(process.pid).suspend()
+        with contextlib.closing(apsw.Connection(str(subject.home / "store.db"))) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE; ROLLBACK")
+            except apsw.BusyError:
+                psutil.Process(process.pid).resume()
+                return False
+        return True
+
+    until(is_free)
 
 
 def _give_up_by_force(subject: Subject) -> None:

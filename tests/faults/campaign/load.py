@@ -32,7 +32,7 @@ def restart_with_many_open(place: Path, quick: bool) -> Row:
     row = Row(f"restart with {items:,} open task runs")
     subject = Subject(place, params={"n": items, "task_s": 0.0 if quick else 0.001})
     process = subject.start()
-    for _ in range(2 if quick else 5):
+    for _ in range(1 if quick else 5):
         until_more(subject, "begun", items // 10, process)
         kill(process)
         started_at, before = time.monotonic(), subject.count("begun")

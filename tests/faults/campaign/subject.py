@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 PROGRAM = Path(__file__).with_name("program.py")
 PATIENCE_S = 100.0
+_STARTED: list[subprocess.Popen[str]] = []
 
 
 @dataclass
@@ -42,7 +43,8 @@ class Subject:
             "CAMPAIGN_PARAMS": json.dumps(self.params), **self.settings,
         }  # fmt: skip
         command = [sys.executable, str(PROGRAM), self.pipeline, mode]
-        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        _STARTED.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        return _STARTED[-1]
 
     def finish(self, process: subprocess.Popen[str]) -> dict[str, Any]:
         """Wait for its end; what it told."""
@@ -73,6 +75,16 @@ def kill(process: subprocess.Popen[str]) -> float:
     at = time.monotonic()
     process.communicate()
     return at
+
+
+def kill_what_is_left() -> None:
+    """After an experiment that did not come to its end."""
+    while _STARTED:
+        process = _STARTED.pop()
+        if process.poll() is None:
+            kill(process)
+        elif process.stdout is not None:
+            process.stdout.close()
 
 
 def until(look: Callable[[], T], within_s: float = PATIENCE_S) -> T:

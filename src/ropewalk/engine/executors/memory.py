@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 from ropewalk.core.artifact import Failure
@@ -11,12 +10,12 @@ from ropewalk.core.quantity import show_size
 
 SAMPLE_S = 0.05  # how often a limited attempt is looked at
 LEFTOVER_SHARE = 0.25  # a worker in which earlier tasks left more than this of a limit is not used under that limit
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def used_bytes(pid: int, limit_bytes: int) -> int:
     """The memory of a process and its descendants, exact where it is more than the limit.
 
+    What is mapped from files, such as large frames, does not count: the system takes it back when memory is needed.
     The sum of what is resident counts pages that processes share once for each: the modules that all workers have
     from their nursery, or an array that a pool of processes looks at. It is quick, so that it is asked for first.
     """
@@ -47,15 +46,18 @@ def _with_descendants(pid: int) -> list[int]:
 
 
 def _resident_bytes(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError):  # it has ended
-        return 0
+    return _sum(Path(f"/proc/{pid}/status"), ("RssAnon:", "RssShmem:", "VmSwap:"))
 
 
 def _proportional_bytes(pid: int) -> int:
     """Of pages that several processes share, each has its part."""
-    with contextlib.suppress(OSError, StopIteration):  # it has ended, or the system does not tell
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) * 1024
-    return _resident_bytes(pid)
+    return _sum(Path(f"/proc/{pid}/smaps_rollup"), ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")) or _resident_bytes(pid)
+
+
+def _sum(file: Path, names: tuple[str, ...]) -> int:
+    """The sum of these lines in bytes; 0 where there is no such process or line."""
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(names))

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from ropewalk.core import expr as ex
 from ropewalk.core.cachekey import seed_of
 from ropewalk.core.graph import Graph, Node
+from ropewalk.core.nesting import grows
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.keys import short, show
 from ropewalk.store import history, runs, tasks
@@ -69,7 +70,7 @@ class Ancestry:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._runs: dict[int, Run] = {}
-        self._graphs: dict[str, Graph] = {}
+        self._graphs: dict[int, Graph] = {}
         self._steps: dict[str, Step] = {}  # finished ones: each after those that it needs
         self._begun: dict[_Place, str] = {}
 
@@ -120,6 +121,8 @@ class Ancestry:
     def _origins(self, place: _Place) -> list[_Place]:
         """The same results in the runs that computed them: mostly one place, this one or another."""
         run, node_id, item = place
+        if inside := self._inside(place):
+            return inside
         if item is not None:
             row = tasks.get(self._client.db, run, node_id, item)
             if row is None or row.source is None or row.source == run:
@@ -133,6 +136,16 @@ class Ancestry:
             made = self._maker(source.run, source.key, place)
             found.append((made[0], made[1], None) if source.items > 1 and self._is_mapped(made) else made)
         return found or [place]
+
+    def _inside(self, place: _Place) -> list[_Place]:
+        """Of a node with nodes of its own those whose results are its own; none of any other."""
+        run, node_id, item = place
+        graph = self._graph(run)
+        if not grows(graph.nodes[node_id]):
+            return []
+        parts = self._client.past.state(self._run(run)).nodes[node_id].parts
+        outputs = [part.output for i, part in parts.items() if item in (None, i)]
+        return [_place(run, graph, ref, "", node_id, None) for output in outputs for ref in ex.refs(output)]
 
     def _is_mapped(self, place: _Place) -> bool:
         return self._graph(place[0]).nodes[place[1]].map is not None
@@ -179,10 +192,9 @@ class Ancestry:
         return self._runs[number]
 
     def _graph(self, run: int) -> Graph:
-        digest = self._run(run).graph
-        if digest not in self._graphs:
-            self._graphs[digest] = self._client.graph(digest)
-        return self._graphs[digest]
+        if run not in self._graphs:
+            self._graphs[run] = self._client.run_graph(self._run(run))
+        return self._graphs[run]
 
 
 def output_of(ref: ex.Ref, graph: Graph, node_id: str) -> str:

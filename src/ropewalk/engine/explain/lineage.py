@@ -20,6 +20,7 @@ MODEL = "model"  # kind of the records that models are
 MAX_MAKERS = 10  # a small value such as 1 may be the result of thousands of task runs
 
 _DIGEST = re.compile(r"[0-9a-f]{6,64}")
+_WITHIN = re.compile(r"(?:\[(?P<index>\d+)\]|/(?P<item>\d+))?(?:\.(?P<output>.+))?")  # after the name of a node
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +111,14 @@ def _by_task(recorded: Recorded, rest: str) -> Holder:
 
 
 def _parse(recorded: Recorded, rest: str) -> tuple[str, int, str]:
-    match = re.fullmatch(r"(?P<node>[^\[\].]+)(\[(?P<item>\d+)\])?(\.(?P<output>.+))?", rest)
-    node_id = match["node"] if match else rest
-    recorded.node(node_id)
-    return node_id, int((match and match["item"]) or 0), (match and match["output"]) or ""
+    for end in range(len(rest), 0, -1):
+        match = _WITHIN.fullmatch(rest, end) if rest[:end] in recorded.graph.nodes else None
+        if match is not None:
+            return rest[:end], int(match["index"] or match["item"] or 0), match["output"] or ""
+    recorded.node(re.split(r"[\[.]", rest, maxsplit=1)[0])
+    raise NotFoundError(
+        f"`{recorded.run.number}/{rest[:80]}` names no result", help=[f"ropewalk show {recorded.run.number}"]
+    )
 
 
 def _of_model(client: Client, text: str) -> Lineage:

@@ -74,5 +74,6 @@ class Memory:
 
     def _record(self, number: int) -> Recorded:
         if number not in self._recorded:
-            self._recorded[number] = Recorded(self._client, runs.get(self._client.db, number))
+            run = runs.get(self._client.db, number)
+            self._recorded[number] = Recorded(self._client, run, self._client.graph(run.graph))
         return self._recorded[number]

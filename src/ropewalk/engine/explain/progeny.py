@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ropewalk.core import expr as ex
 from ropewalk.core.graph import Graph
+from ropewalk.core.nesting import spot_of
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.ancestry import output_of
 from ropewalk.store import records, runs, tasks
@@ -55,7 +56,6 @@ class Progeny:
         self._client = client
         self._holders = list(holders)
         self._digests = set(digests)
-        self._graphs: dict[str, Graph] = {}
         self._graph_of: dict[int, Graph] = {}
 
     def uses(self) -> tuple[Use, ...]:
@@ -109,7 +109,12 @@ class Progeny:
         graph = self._graph(holder.run)
         found, queue = {holder.node}, [holder.node]
         while queue:
-            for user in graph.downstream.get(queue.pop(), ()):
+            node_id = queue.pop()
+            spot = spot_of(node_id, graph.nodes)
+            if spot is not None and spot.owner not in found:  # whose result may be made of it
+                found.add(spot.owner)
+                queue.append(spot.owner)
+            for user in graph.downstream.get(node_id, ()):
                 takes = {ref.node for binding in graph.nodes[user].bindings.values() for ref in ex.refs(binding)}
                 if user not in found and takes & found:
                     found.add(user)
@@ -118,10 +123,7 @@ class Progeny:
 
     def _graph(self, run: int) -> Graph:
         if run not in self._graph_of:
-            digest = runs.get(self._client.db, run).graph
-            if digest not in self._graphs:
-                self._graphs[digest] = self._client.graph(digest)
-            self._graph_of[run] = self._graphs[digest]
+            self._graph_of[run] = self._client.run_graph(runs.get(self._client.db, run))
         return self._graph_of[run]
 
 

@@ -20,12 +20,16 @@ _STATES = {state.label: state for state in TaskState}
 
 
 class Recorded:
-    """One run, as far as somebody asks for it; in a run that is under way, what was done when it was asked for."""
+    """One run, as far as somebody asks for it; in a run that is under way, what was done when it was asked for.
 
-    def __init__(self, client: Client, run: Run) -> None:
+    Args:
+        graph: as much of the run's graph as is of interest; None: with all nodes that have come into being in it.
+    """
+
+    def __init__(self, client: Client, run: Run, graph: Graph | None = None) -> None:
         self.client = client
         self.run = run
-        self.graph: Graph = client.graph(run.graph)
+        self.graph = client.run_graph(run) if graph is None else graph
         self.state = RunState(self.graph)
         self.reader = KeyReader(self.state, run.params, run.seed, client.load, self.fill)
         self._rows: dict[str, list[TaskRun]] = {}
@@ -45,7 +49,9 @@ class Recorded:
             guess = did_you_mean(node_id, self.graph.nodes)
             raise NotFoundError(
                 f"run {self.run.number} has no task `{node_id}`",
-                facts=[f"it has: {', '.join(self.graph.nodes)}"],
+                facts=[
+                    f"it has: {', '.join(list(self.graph.nodes)[:20])}" + (" …" if len(self.graph.nodes) > 20 else "")
+                ],
                 help=[f"did you mean `{guess}`?"] if guess else [],
             )
         return self.graph.nodes[node_id]

@@ -1,0 +1,38 @@
+"""What of a pipeline is not as it was in a run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ropewalk.core.expr import to_json
+from ropewalk.core.graph import Body, Graph, body_to_json
+
+
+def changed_nodes(old: Graph, new: Graph) -> tuple[str, ...]:
+    """Nodes whose results do not count any more in the new graph: what changed, and everything after it."""
+    changed: set[str] = set()
+    for node_id in new.nodes:
+        follows = any(up in changed for up in new.upstream[node_id])
+        if follows or node_id not in old.nodes or _essence(old, node_id) != _essence(new, node_id):
+            changed.add(node_id)
+    return tuple(node_id for node_id in new.nodes if node_id in changed)
+
+
+def altered_nodes(old: Graph, new: Graph) -> tuple[str, ...]:
+    """Nodes of the new graph that are not what they were, whatever is before them."""
+    return tuple(n for n in new.nodes if n not in old.nodes or _essence(old, n) != _essence(new, n))
+
+
+def _essence(graph: Graph, node_id: str) -> str:
+    node, spec = graph.nodes[node_id], graph.spec(node_id)
+    bindings = {name: to_json(binding) for name, binding in node.bindings.items()}
+    when = None if node.when is None else to_json(node.when)
+    mapping = None if node.map is None else [node.map.mode, node.map.names]
+    bodies = {key: _body_essence(graph, body) for key, body in graph.bodies.items() if key.startswith(node_id)}
+    return json.dumps([spec.code.digest, bindings, when, mapping, bodies], default=str)
+
+
+def _body_essence(graph: Graph, body: Body) -> list[Any]:
+    codes = [graph.tasks[node.task].code.digest for node in body.nodes.values()]
+    return [body_to_json(body, places=False), codes]
