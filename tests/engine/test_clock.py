@@ -25,6 +25,14 @@ def test_when_the_clock_is_set_back_time_goes_on_at_half_speed_until_both_agree(
     assert shown([3600.0, 0.0, 2.0, 3600.0, 7200.0, 7201.0]) == [3600.0, 3601.0, 5400.0, 7200.0, 7201.0]
 
 
+def test_a_run_that_goes_on_after_the_clock_was_set_back_does_not_go_back_either() -> None:
+    machine = iter([0.0, 2.0, 8000.0])
+
+    clock = SlewedClock(lambda: next(machine), since=3600.0)
+
+    assert [clock(), clock()] == [3601.0, 8000.0]
+
+
 steps_s = st.lists(st.floats(-4000, 4000), max_size=30)
 
 

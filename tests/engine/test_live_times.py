@@ -94,15 +94,6 @@ def test_a_task_starts_when_its_time_has_come(project: Project, times: dict[str,
     assert earliest_h <= project.started()[0] <= earliest_h + 2
 
 
-def test_what_can_be_reused_does_not_wait(project: Project) -> None:
-    project.run(timed("n", ONE, window="10:00-18:00 Europe/Paris"))
-
-    project.run(timed("n", ONE, window="22:00-06:00 Europe/Paris"))
-
-    assert len(project.started()) == 1
-    assert project.clock.now < BEGAN + 9 * HOUR
-
-
 def test_what_comes_too_late_is_skipped_with_all_that_needs_it(project: Project) -> None:
     result = project.run(timed("slow", ONE, not_before="3h"), timed("n", "slow", expires="2h"), node("after", "n"))
 
@@ -124,7 +115,7 @@ def test_a_missed_deadline_is_told_and_may_end_the_run(project: Project, on_miss
 
     assert result.state == state
     assert [event.node for event in project.of(ev.DeadlineMissed)] == ["n"]
-    assert [event.by for event in project.of(ev.CancelRequested)] == ["missed deadline of n"] * (on_miss == "cancel")
+    assert len(project.of(ev.CancelRequested)) == (on_miss == "cancel")
 
 
 @pytest.mark.parametrize(("on_miss", "state"), [("alert", "succeeded"), ("cancel", "cancelled")])

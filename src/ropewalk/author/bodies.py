@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ropewalk.author.bind import bind, map_spec
 from ropewalk.author.builtin import collect
@@ -30,6 +30,8 @@ from ropewalk.core.policy import Policy
 from ropewalk.core.special import Each as EachItem
 from ropewalk.core.special import Loop, Reduce, kind_of
 
+T = TypeVar("T")
+R = TypeVar("R")
 MAX_TURNS = 10_000
 MAX_WIDTH = 1_000
 
@@ -66,11 +68,11 @@ def _item_hint(pipeline: Any, name: str, each: Each) -> Any:
 
 
 def loop(
-    body: Callable[..., Any],
-    start: Any,
-    until: Callable[[Any], Any] | None = None,
+    body: Callable[[T], T],
+    start: T,
+    until: Callable[[T], Any] | None = None,
     at_most: int | None = None,
-) -> Any:
+) -> T:
     """Repeat a task or pipeline, each time on its own last result; the result is that of the last turn.
 
     Each turn is durable and has nodes of its own, `name/1/…`, `name/2/…`, so that a loop that was interrupted goes on
@@ -96,7 +98,7 @@ def loop(
     with trace.body(number) as recorded:
         place.inner = recorded.inner
         state = _slot(trace, recorded, number, "state", hint)
-        result = body(state)
+        result = body(cast(T, state))
         outputs = close(trace, recorded, result, _hint_of(result))
         _check_turn(name, hint, _hint_of(result))
         recorded.until = _until(trace, until, result)
@@ -104,7 +106,7 @@ def loop(
     bindings = {"start": express(each.items if each else start, trace, "start")}
     call = Call("", bindings, Policy(), MapSpec("zip", ("start",)) if each else None, None, site, special=Loop(turns))
     handle = Handle(trace, ex.Ref(number), name, _hint_of(result), each is not None, each.length if each else None)
-    return _owner(number, call, outputs, handle)
+    return cast(T, _owner(number, call, outputs, handle))
 
 
 def _turns(at_most: int | None) -> int:
@@ -139,7 +141,7 @@ def _until(trace: Trace, until: Callable[[Any], Any] | None, result: Any) -> ex.
     return condition_of(until(result), trace, "until")
 
 
-def reduce(task: Task[..., Any], items: Any, *, width: int = 16, **others: Any) -> Any:
+def reduce(task: Callable[..., R], items: Any, *, width: int = 16, **others: Any) -> R:
     """Fold a list as a tree: the task is called on up to `width` items at a time, then on what it returned.
 
     A task that would take 10,000 results at once takes 16 at a time this way, on all workers.
@@ -154,6 +156,8 @@ def reduce(task: Task[..., Any], items: Any, *, width: int = 16, **others: Any) 
         DefinitionError: it is not a task that takes a list, or `width` is out of range.
     """
     trace = needed_trace("reduce")
+    if not isinstance(task, Task):
+        raise _no_reduce("`reduce` takes a task", "reduce(merge, parts)")
     first, width = _listed_parameter(task), plain(width)
     if type(width) is not int or not 2 <= width <= MAX_WIDTH:
         raise _no_reduce(f"`width` must be from 2 to {MAX_WIDTH:,}, not {width!r}", "width=16")
@@ -169,15 +173,12 @@ def reduce(task: Task[..., Any], items: Any, *, width: int = 16, **others: Any) 
     call = Call(key, bindings, trace.policy_of(task, None, site), None, None, site, special=Reduce(width))
     trace.add(number, call)
     trace.scopes[-1].append(Place(number, task.name, site, task.pinned))
-    return Reference(
-        Handle(trace, ex.Ref(number), task.name, task.returns, node=number, source=task.name, declared=task.declared)
-    )
+    handle = Handle(trace, ex.Ref(number), task.name, task.returns, node=number, source=task.name)
+    return cast(R, Reference(replace(handle, declared=task.declared)))
 
 
-def _listed_parameter(task: Any) -> str:
+def _listed_parameter(task: Task[..., Any]) -> str:
     """The parameter that takes a list."""
-    if not isinstance(task, Task):
-        raise _no_reduce("`reduce` takes a task", "reduce(merge, parts)")
     first = next(iter(task.signature.parameters), "")
     hint = task.hints.get(first, UNKNOWN)
     if not first or (hint is not UNKNOWN and not is_listable(hint)):

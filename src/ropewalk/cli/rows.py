@@ -46,7 +46,7 @@ def line_of(row: Row, before: Before) -> Line:
 def _detail(row: Row, state: str, before: Before) -> str:
     if state == "skipped":
         return f"skipped ({row.run.reason})" if row.run.reason else "skipped"
-    if row.is_mapped and state not in ("waiting", "kept") or (row.is_mapped and row.run.opened and state == "waiting"):
+    if row.is_mapped and state not in ("waiting", "kept"):
         return _mapped(row, state)
     if state == "cached":
         return f"cached from run {row.source}"

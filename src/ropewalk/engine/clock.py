@@ -13,12 +13,13 @@ class SlewedClock:
 
     Args:
         clock: gives seconds since the epoch.
+        since: what a clock of the same run has shown before, in a process that has ended.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], since: float = 0.0) -> None:
         self._clock = clock
         self._last = clock()
-        self._ahead_s = 0.0
+        self._ahead_s = max(0.0, since - self._last)
 
     def __call__(self) -> float:
         now = self._clock()

@@ -13,12 +13,12 @@ from ropewalk.core.state import RunState
 from ropewalk.core.timing import ALWAYS, Timing
 from ropewalk.core.window import show_at
 from ropewalk.engine.capacity import all_nodes
-from ropewalk.store import past
+from ropewalk.store import earlier
 from ropewalk.store.database import Database
 from ropewalk.store.runs import Run
 
 LOOK_S = 2.0  # how often a run before this one is looked at, while it is still open
-UNDECIDED = past.Past(0, "")
+UNDECIDED = earlier.Earlier(0, "")
 
 
 class Punctual:
@@ -30,7 +30,7 @@ class Punctual:
         self._state = state
         self._timed: dict[str, Timing] = {}
         self._deadlines: list[tuple[float, str]] = []  # a heap
-        self._pasts: dict[str, tuple[float, past.Past | None]] = {}  # by node, with when it was looked up
+        self._earlier: dict[str, tuple[float, earlier.Earlier | None]] = {}  # by node, with when it was looked up
         policy = state.graph.policy
         own = Timing(deadline=policy.deadline, on_miss=policy.on_miss)
         self._add("", own)
@@ -57,9 +57,9 @@ class Punctual:
         began = self._run.created_at
         at = timing.start_at(times, now, began)
         if at <= now and times.depends_on_past:
-            before = self._past(node_id, now)
+            before = self._before(node_id, now)
             if before is not None and not before.state:
-                at = self._pasts[node_id][0] + LOOK_S
+                at = self._earlier[node_id][0] + LOOK_S
         if at <= now:
             return None
         expires_at = timing.expires_at(times, began)
@@ -75,7 +75,7 @@ class Punctual:
         if expires_at is not None and now >= expires_at:
             return f"expired: it was not to start after {show_at(expires_at)}"
         if times.depends_on_past:
-            before = self._past(node_id, now)
+            before = self._before(node_id, now)
             if before is not None and before.state not in ("", "succeeded"):
                 return f"depends_on_past: {before.state} in run {before.run}"
         return ""
@@ -107,13 +107,13 @@ class Punctual:
         run = self._state.nodes.get(node_id)
         return run is None or run.settled
 
-    def _past(self, node_id: str, now: float) -> past.Past | None:
-        asked_at, known = self._pasts.get(node_id, (-math.inf, UNDECIDED))
+    def _before(self, node_id: str, now: float) -> earlier.Earlier | None:
+        asked_at, known = self._earlier.get(node_id, (-math.inf, UNDECIDED))
         is_open = known is not None and not known.state
         if is_open and not 0 <= now - asked_at < LOOK_S:  # a clock may be set back
             policy = self._state.nodes[node_id].node.policy
-            known = past.before(self._db, self._run.pipeline, self._run.number, node_id, policy.partial_ok)
-            self._pasts[node_id] = (now, known)
+            known = earlier.before(self._db, self._run.pipeline, self._run.number, node_id, policy.partial_ok)
+            self._earlier[node_id] = (now, known)
         return known
 
 

@@ -33,6 +33,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "identical-runs": races.identical_runs,
     "holder-killed": races.holder_killed,
     "clock-jumps": races.clock_jumps,
+    "clock-set-back": races.clock_set_back_meanwhile,
     "burst": load.burst,
     "restart": load.restart_with_many_open,
 }

@@ -172,6 +172,31 @@ def clock_jumps(place: Path, quick: bool) -> Row:
     return row
 
 
+def clock_set_back_meanwhile(place: Path, quick: bool) -> Row:
+    """Kill -9 of a run of which tasks wait for a retry, and the clock is an hour back when it is resumed."""
+    row = Row("clock set back by an hour while a run is down")
+    for repetition in range(1 if quick else 10):
+        subject = Subject(place / str(repetition), "fails_once", {"n": 20})
+        jump(subject, 0.0)
+        process = subject.start()
+        until_more(subject, "failures", 2, process)
+        kill(process)
+        resumed_at = jump(subject, -HOUR_S)
+        process = subject.start("resume")
+        try:
+            until(lambda seen=process: seen.poll() is not None, within_s=20)
+        except TimeoutError:
+            row.problems.append("it stands still")
+            kill(process)
+            continue
+        subject.finish(process)
+        row.recover_s.append(_after(subject, "begun", resumed_at) - resumed_at)
+        row.repetitions += 1
+        judge(row, subject)
+    row.remark = "retries keep their pause; going on: from the start of `resume`"
+    return row
+
+
 def jump(subject: Subject, offset_s: float) -> float:
     """Set the clock of a subject, and when."""
     with (subject.folder / "clock").open("r+b" if (subject.folder / "clock").exists() else "wb") as file:

@@ -10,7 +10,7 @@ from ropewalk.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class Earlier:
     """A node in the run before.
 
     Attributes:
@@ -22,7 +22,7 @@ class Past:
     state: str
 
 
-def before(db: Database, pipeline: str, run: int, node: str, partial_ok: float = 1.0) -> Past | None:
+def before(db: Database, pipeline: str, run: int, node: str, partial_ok: float = 1.0) -> Earlier | None:
     """How the node ended in the pipeline's last run before `run` that was to do it; None: there was none.
 
     Args:
@@ -38,7 +38,7 @@ def before(db: Database, pipeline: str, run: int, node: str, partial_ok: float =
     counts = {outcome: many for _, outcome, many in rows if outcome is not None}
     enough = bool(rows) and counts.get("succeeded", 0) >= math.ceil(partial_ok * rows[0][0])
     if state == "succeeded" or enough:
-        return Past(number, "succeeded")
+        return Earlier(number, "succeeded")
     if state in runs.OPEN_STATES:
-        return Past(number, "")
-    return Past(number, next((s for s in ("failed", "cancelled", "skipped") if counts.get(s)), "cancelled"))
+        return Earlier(number, "")
+    return Earlier(number, next((s for s in ("failed", "cancelled", "skipped") if counts.get(s)), "cancelled"))
