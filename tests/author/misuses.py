@@ -455,11 +455,6 @@ def each_twice():
     add(each(each([1])))  # here
 
 
-def each_over_a_whole_pipeline():
-    """P213: `prepared` is a pipeline, and `each` goes into the call of a task | map inside the pipeline"""
-    prepared(each([[1], [2]]))  # here
-
-
 def each_with_different_lengths():
     """P219: `a` has 2 items | `b` has 3 items | **cross(...)"""
     add(each([1, 2]), each([1, 2, 3]))  # here

@@ -113,3 +113,22 @@ def test_lines_elsewhere_do_not_change_what_a_loop_is() -> None:
 
     bodies = [graph.to_json(places=False)["bodies"] for graph in (plain.graph(), with_more.graph())]
     assert bodies[0] == bodies[1]
+
+
+@pytest.mark.parametrize(
+    ("items", "key", "message"),
+    [
+        (["a", "b", "a"], str, "items 0 and 2 have the same key, `a`"),
+        ([{"n": 1}, {"m": 2}], "n", "item 1 has no `n`"),
+        (["", "a"], str, "item 0 has an empty key"),
+        (["a"], 3, "must be the name of a field"),
+        (["a"], "two words", "must be the name of a field"),
+    ],
+)
+def test_keys_that_name_no_item_are_refused(items: list[Any], key: Any, message: str) -> None:
+    @pipeline
+    def wrong():
+        return shown(each(items, key=key))
+
+    with pytest.raises(DefinitionError, match=message):
+        wrong.graph()

@@ -112,7 +112,7 @@ def _numbered(places, count):
 
 
 def _calls(places):
-    return sum(1 if p.inner is None else _calls(p.inner) for p in places)
+    return sum(1 + _calls(p.inner or []) for p in places)
 
 
 @given(places=place_lists())

@@ -250,3 +250,29 @@ def only_long(store: str):
 @pipeline
 def some_skipped():
     return only_long(each(names(4)))
+
+
+@task
+def shops() -> list[dict[str, str]]:
+    return [{"name": "berlin", "at": "a"}, {"name": "new york", "at": "bb"}]
+
+
+@task
+def address(shop: dict[str, str]) -> str:
+    return shop["at"]
+
+
+@pipeline
+def one_shop(shop: dict[str, str]):
+    return address(shop)
+
+
+@pipeline
+def keyed():
+    asked = address(each(shops(), key="name"))
+    return {"asked": asked, "again": joined(days_of(each(asked))), "mapped": one_shop(each(shops(), key="name"))}
+
+
+@task
+def days_of(at: str) -> str:
+    return at * 2

@@ -103,3 +103,15 @@ def test_what_a_skipped_branch_returns_is_skipped(tmp_path: Path) -> None:
 
     assert result.state == "succeeded"
     assert result.nodes["only_long"] == {"succeeded": 2, "skipped": 2}
+
+
+def test_items_with_keys_are_called_by_them(tmp_path: Path) -> None:
+    live = Live(tmp_path)
+
+    result = live.run(grown.keyed, "inline")
+
+    assert result.output == grown.keyed()
+    assert {"one_shop/berlin/address", "one_shop/new-york/address"} < set(result.nodes)
+    with live.client() as client:
+        nodes = client.state(result.run).nodes
+    assert nodes["address"].labels == nodes["days_of"].labels == ("berlin", "new-york")

@@ -13,6 +13,7 @@ from hypothesis import given as of
 from hypothesis import strategies as st
 
 from ropewalk import Resources, Retry
+from ropewalk.core import events as ev
 from ropewalk.core.errors import UsageError
 from ropewalk.core.graph import Graph
 from ropewalk.core.policy import Policy
@@ -161,7 +162,7 @@ def test_who_has_waited_long_for_room_is_not_overtaken_any_more() -> None:
     assert start(book, "small", "w1", 3, 1)
 
     for _ in range(9):
-        clock.now += FORGET_S
+        clock.now += 1
         assert not start(book, "large", "w2", 2)
     assert clock.now - 1000 > PATIENCE_S
     book.end("small", 0, 1, False)
@@ -177,7 +178,7 @@ def test_who_waits_for_memory_holds_up_nobody_who_asks_for_none() -> None:
     book = ledger(clock, fits=asking(memory="5Gi"), waits=asking(memory="5Gi"), plain=Policy(), some=asking(memory=1))
     start(book, "fits", "w0", 1)
     for _ in range(9):
-        clock.now += FORGET_S
+        clock.now += 1
         assert not start(book, "waits", "w1", 2)
 
     assert start(book, "plain", "w1", 3)
@@ -188,14 +189,38 @@ def test_who_waited_and_is_not_asked_about_any_more_is_forgotten() -> None:
     clock = Clock()
     book = ledger(clock, small=asking(cpu=2), large=asking(cpu=4))
     start(book, "small", "w0", 1)
-    for _ in range(9):
-        clock.now += FORGET_S
-        assert not start(book, "large", "w2", 2)
+    assert not start(book, "large", "w2", 2)
+    clock.now += PATIENCE_S + 1
     assert not start(book, "small", "w1", 3, 1)
 
-    clock.now += 2 * FORGET_S  # the run of `large` was cancelled
+    clock.now += FORGET_S
 
     assert start(book, "small", "w1", 4, 1)
+
+
+def test_who_waited_and_was_cancelled_holds_nobody_up() -> None:
+    clock, state = Clock(), RunState(graph(small=asking(cpu=2), large=asking(cpu=4)))
+    book = Ledger(state, SMALL, clock)
+    start(book, "small", "w0", 1)
+    assert not start(book, "large", "w2", 2)
+    clock.now += PATIENCE_S + 1
+    assert not start(book, "small", "w1", 3, 1)
+
+    state.apply(ev.Cancelled("large", None))
+
+    assert start(book, "small", "w1", 4, 1)
+
+
+def test_who_is_asked_about_only_now_and_then_has_waited_all_the_time() -> None:
+    clock = Clock()
+    book = ledger(clock, small=asking(cpu=2), large=asking(cpu=4))
+    start(book, "small", "w0", 1)
+    assert not start(book, "large", "w2", 2)
+
+    clock.now += 10 * FORGET_S
+    assert not start(book, "large", "w2", 2)
+
+    assert not start(book, "small", "w1", 3, 1)
 
 
 # any order of starts and ends

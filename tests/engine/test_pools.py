@@ -22,7 +22,7 @@ from ropewalk.core.errors import NotFoundError, UsageError
 from ropewalk.core.policy import Policy
 from ropewalk.core.state import RunState
 from ropewalk.engine.owner import this_process
-from ropewalk.engine.pools import LOOK_S, PoolGate, living_holders, remove_pool, set_pool, sizes
+from ropewalk.engine.pools import LOOK_S, PoolGate, living_holders, remove_pool, set_pool, shortages, sizes
 from ropewalk.store import runs
 from ropewalk.store.database import Database, open_database
 from tests.core import builders
@@ -182,6 +182,19 @@ def test_who_holds_slots_keeps_them_when_a_pool_becomes_smaller(path: Path) -> N
     assert not second.start("one")
     first.end(0)
     assert second.start("one")
+
+
+def test_who_holds_the_slots_that_a_task_lacks_is_named(path: Path) -> None:
+    give(path, warehouse=2, api=1)
+    first, second = Competitor(path), Competitor(path)
+    assert list(shortages(second.db, GRAPH.nodes["two"])) == []
+
+    first.start("one")
+
+    assert list(shortages(second.db, GRAPH.nodes["two"])) == ["1 of 2 slots of the pool `warehouse` are held by 1/one"]
+    assert list(shortages(second.db, GRAPH.nodes["one"])) == []
+    give(path, api=0)
+    assert list(shortages(second.db, GRAPH.nodes["api"])) == ["0 of 0 slots of the pool `api` are held"]
 
 
 # any order of starts, ends and deaths of several runs

@@ -204,7 +204,14 @@ def map_spec(task: Callee, mapped: dict[str, Each]) -> MapSpec:
                 code="P219", where=here().where(), facts=[f"`{name}` has {n} items" for name, n in lengths.items()],
                 help=["give lists of one length, or **cross(...) for every combination"],
             )  # fmt: skip
-        return MapSpec("zip", tuple(mapped))
+        keyed = [name for name, value in mapped.items() if value.key]
+        if len(keyed) > 1:
+            raise DefinitionError(
+                f"call of `{task.name}`: items can have one key, but there are several",
+                code="P219", where=here().where(), help=["give `key` to one of the `each`"],
+            )  # fmt: skip
+        names = [*keyed, *(name for name in mapped if name not in keyed)]
+        return MapSpec("zip", tuple(names), mapped[keyed[0]].key if keyed else "")
     count = mapped_length(list(mapped.values()))
     if count is not None and count > MAX_ITEMS:
         raise DefinitionError(

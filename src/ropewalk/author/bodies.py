@@ -104,7 +104,9 @@ def loop(
         recorded.until = _until(trace, until, result)
     each = start if isinstance(start, Each) else None
     bindings = {"start": express(each.items if each else start, trace, "start")}
-    call = Call("", bindings, Policy(), MapSpec("zip", ("start",)) if each else None, None, site, special=Loop(turns))
+    call = Call(
+        "", bindings, Policy(), MapSpec("zip", ("start",), each.key) if each else None, None, site, special=Loop(turns)
+    )
     handle = Handle(trace, ex.Ref(number), name, _hint_of(result), each is not None, each.length if each else None)
     return cast(T, _owner(number, call, outputs, handle))
 

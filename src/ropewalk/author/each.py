@@ -12,6 +12,7 @@ from ropewalk.author.hints import UNKNOWN, show_type
 from ropewalk.author.refs import handle_of, is_reference
 from ropewalk.author.types import is_listable, item_of
 from ropewalk.core.errors import DefinitionError
+from ropewalk.core.labels import ITSELF, item_labels
 
 MAX_ITEMS = 100_000
 
@@ -22,6 +23,7 @@ class Each:
     def __init__(self, items: Any, length: int | None) -> None:
         self.items = items  # a list, a range or a reference
         self.length = length  # None: known when the pipeline runs
+        self.key = ""  # as in core.graph.MapSpec
         self.crossed = False
 
     @property
@@ -33,16 +35,42 @@ class Each:
         return handle.hint if handle.mapped else item_of(handle.hint)
 
 
-def each(items: Any, /) -> Any:
+def each(items: Any, /, *, key: str | type[str] = "") -> Any:
     """Call the task once for every item; the result is a list of results, in order.
 
     Several `each` in one call go in step. `items` is a list, tuple or range, a reference to a list that a task
     returns, or the result of another mapped call, which is then followed item by item. No items at all is fine.
 
+    Args:
+        items: what is taken apart.
+        key: what an item is called instead of its place in the list, so that `train[berlin]` stays `train[berlin]` when
+            another comes before it: the name of a field (`key="name"`), or `str` for the item itself.
+
     Raises:
-        DefinitionError: `items` is not a collection with a length and an order.
+        DefinitionError: `items` is not a collection with a length and an order, or two items have the same key.
     """
-    return _each("each", items)
+    made = _each("each", items)
+    made.key = _key(made, key)
+    return made
+
+
+def _key(made: Each, key: str | type[str]) -> str:
+    if key == "":
+        return ""
+    text = ITSELF if key is str else key
+    if not isinstance(text, str) or (text != ITSELF and not text.isidentifier()):
+        raise _refusal(f"`key` must be the name of a field or `str`, not {key!r:.60}", 'each(stores, key="name")')
+    if is_reference(made.items):
+        if handle_of(made.items).mapped:
+            raise _refusal("items of a mapped call have the keys of that call", "give the key to its `each`")
+        return text
+    try:
+        item_labels([plain(item) for item in made.items], text)
+    except ValueError as error:
+        raise _refusal(
+            f"`each` cannot name its items: {error}", "choose another key, or make the items different"
+        ) from None
+    return text
 
 
 def cross(**lists: Any) -> dict[str, Any]:

@@ -108,7 +108,8 @@ def what_to_type(client: Client, run: Run) -> Iterator[str]:
         return
     questions = open_questions(client, run)
     if rest[0].startswith("paused") or not questions:
-        yield f"{rest[0]}; go on:  ropewalk resume {run.number}"
+        why = rest[0] if rest[0].startswith("paused") else "its questions are answered"
+        yield f"{why}; go on:  ropewalk resume {run.number}"
     for question in questions:
         left = verdict_of(question, now)
         yield f"{question.node} {_asks(question.role, question.message)}" + (f" ({left})" if left else "")
@@ -126,9 +127,7 @@ def story_of(client: Client, run: Run, node: str, item: int) -> Iterator[str]:
             if isinstance(event, ev.Started) and item in event.items:
                 checks, first_at = checks + 1, first_at or event.at
             elif isinstance(event, ev.Asked) and event.item == item:
-                yield (
-                    f"asked {show_moment(event.at)}" + (f", {event.role}" if event.role else "") + f": {event.message}"
-                )
+                yield f"asked {event.role or 'everybody'} {show_moment(event.at)}: {event.message}"
             elif isinstance(event, ev.Answered) and event.item == item:
                 by = f" by {event.by}" if event.by else ""
                 reason = f": {event.reason}" if event.reason else ""

@@ -40,6 +40,7 @@ class Row:
     retry: ev.AttemptFailed | None = None  # the last of them
     failed: list[int] = field(default_factory=list)  # the first items that failed
     progress: tuple[float, float] | None = None  # done and total, as the task said
+    held: dict[int, bool | None] = field(default_factory=dict)  # of a loop that ended, where it had to be looked up
 
     @property
     def id(self) -> str:
@@ -66,7 +67,7 @@ class Row:
         run, counts = self.run, self.run.counts
         if not run.opened:
             return "waiting"
-        if counts[FAILED]:
+        if run.failed_too_much:
             return "failed"
         if awaits(run) and not self.ran:
             return "waiting"
@@ -132,6 +133,10 @@ class Board:
     def row(self, node_id: str) -> Row:
         """The row of a node, which may have come into being just now."""
         return self.rows.get(node_id) or self._add(node_id)
+
+    def owner_of(self, node_id: str) -> str:
+        """The node that a node is inside of; empty: none."""
+        return self.rows[node_id].owner
 
     def _lines(self, node_id: str) -> Iterator[Row]:
         """The row of a node, and those of the nodes inside of which it is."""

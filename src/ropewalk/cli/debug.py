@@ -58,19 +58,23 @@ def debug(session: Session, task: str, first_line: bool, no_debugger: bool) -> i
 
 def _failed(session: Session, place: Place) -> Place:
     """The task run to debug: the one that is named, or the first that failed."""
-    if place.node is not None and (place.item is not None or place.graph.nodes[place.node].map is None):
+    mapped = place.node is not None and place.graph.nodes[place.node].map is not None
+    if place.node is not None and not place.inside and (place.item is not None or not mapped):
         return place
+    from ropewalk.core.noderun import PART
     from ropewalk.store import tasks
 
     order = list(place.graph.nodes)
-    rows = [row for row in tasks.listing(session.client.db, place.run.number, place.node) if row.state == "failed"]
+    found = tasks.listing(session.client.db, place.run.number, None if place.inside else place.node)
+    rows = [row for row in found if row.state == "failed" and place.covers(row.node, row.item)]
+    rows = [row for row in rows if row.failure is None or row.failure.kind != PART]
     if not rows:
-        what = f"`{place}` has no item that" if place.node else f"run {place.run.number} has no task that"
+        what = f"`{place}` has no {'task' if place.inside else 'item'} that" if place.node else f"run {place.run.number} has no task that"
         raise NotFoundError(
             f"{what} failed", help=[f"name one: ropewalk debug {place.run.number}/{place.node or order[0]}"]
         )
     first = min(rows, key=lambda row: (order.index(row.node), row.item))
-    return replaced(place, node=first.node, item=first.item)
+    return replaced(place, node=first.node, item=first.item, turn=None)
 
 
 @contextlib.contextmanager

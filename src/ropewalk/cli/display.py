@@ -9,6 +9,7 @@ from itertools import islice
 from ropewalk.cli.board import Board
 from ropewalk.cli.console import Terminal, cells
 from ropewalk.cli.numbers import show_count, show_took
+from ropewalk.cli.owners import MOST_FAILED, arranged
 from ropewalk.cli.rows import lay_out, line_of
 from ropewalk.core.taskstate import FAILED, RUNNING
 
@@ -57,14 +58,22 @@ class Display:
     def lines(self, height: int) -> list[str]:
         """What is shown in a window that is `height` lines high: all rows, or those that matter most."""
         board, room = self._board, max(1, height - 2)
-        chosen = list(board.rows) if len(board.rows) <= room else list(islice(list(board.active), room))
-        shown = [line_of(board.rows[node], _nothing) for node in chosen]
+        active, rows = list(board.active), board.rows
+        tops = list(board.tops)
+        if len(tops) > room:
+            tops = list(islice((node for node in active if not rows[node].owner), room))
+        inner = [node for node in active if rows[node].owner]
+        running = [node for node in inner if not rows[node].run.settled]
+        failed = [node for node in inner if rows[node].run.settled and not rows[node].grows]
+        inner = [*failed[:MOST_FAILED], *running][: max(0, room - len(tops))]
+        chosen = arranged([*tops, *inner], board.owner_of)
+        shown = [line_of(rows[node], _nothing, depth, label) for node, depth, label in chosen]
         return [*lay_out(shown, self._terminal, name_cells=self._name_cells), self._summary()]
 
     def _summary(self) -> str:
         board = self._board
         running, failed = board.count_active(RUNNING), board.count_active(FAILED)
-        parts = [f"{len(board.settled):,} of {show_count(len(board.rows), 'task')} done"]
+        parts = [f"{len(board.settled):,} of {show_count(len(board.tops), 'task')} done"]
         parts += [f"{running:,} running"] if running else []
         parts += [self._terminal.paint(f"{failed:,} failed", "red")] if failed else []
         parts.append(show_took(time.monotonic() - self._since))

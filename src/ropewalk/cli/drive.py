@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 from ropewalk.cli.invoke import INTERRUPTED
@@ -30,6 +30,16 @@ def go_on(session: Session, run: Run, options: Options) -> int:
     work = work_of_run(run)
     progress = Progress(session, run)
     return _drive(session, progress, lambda: session.client.resume(run, work, options, progress))
+
+
+def try_again(session: Session, run: Run, work: Work, options: Options, only: Mapping[str, Collection[int]]) -> int:
+    """Try some task runs again that have failed in a run, and what depends on them; the exit code.
+
+    Args:
+        only: their items, by node.
+    """
+    progress = Progress(session, run)
+    return _drive(session, progress, lambda: session.client.resume(run, work, options, progress, only=only))
 
 
 def last_stopped(client: Client) -> Run:

@@ -14,6 +14,9 @@ from ropewalk.core import expr as ex
 from ropewalk.core.artifact import Failure
 from ropewalk.core.errors import ExecutionError, RopewalkError, Where
 from ropewalk.core.graph import Node
+from ropewalk.core.nesting import grows, spot_of, template_of
+from ropewalk.core.noderun import PART
+from ropewalk.core.special import Approval
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import FAILED
 from ropewalk.engine.client import Client
@@ -35,14 +38,18 @@ class Case:
 
 
 def cases(state: RunState) -> list[Case]:
-    """The distinct errors of a run, in the order of the graph; the same exception at the same line is the same."""
+    """The distinct errors of a run, in the order of the graph; the same exception at the same line is the same.
+
+    That a node failed since one of its own did is told of the latter only.
+    """
     found: dict[tuple[object, ...], Case] = {}
     for node_id, run in state.nodes.items():
         if not run.counts[FAILED]:
             continue
         for item, failure in sorted(run.failures.items()):
-            if run.state(item) is FAILED:
-                found.setdefault(_fingerprint(node_id, failure), Case(failure)).places.append((node_id, item))
+            if run.state(item) is FAILED and failure.kind != PART:
+                fingerprint = _fingerprint(template_of(node_id, state.graph.nodes), failure)
+                found.setdefault(fingerprint, Case(failure)).places.append((node_id, item))
     return list(found.values())
 
 
@@ -55,7 +62,7 @@ def _fingerprint(node: str, failure: Failure) -> tuple[object, ...]:
 def blocks(client: Client, run: Run, state: RunState) -> list[RopewalkError]:
     """The errors to show: at most MOST_BLOCKS, the last of which says how many more there are."""
     found = cases(state)
-    recorded = Recorded(client, run)
+    recorded = Recorded(client, run, state.graph)
     shown: list[RopewalkError] = [_block(client, recorded, state, case) for case in found[:MOST_BLOCKS]]
     if len(found) > MOST_BLOCKS:
         more = show_count(len(found) - MOST_BLOCKS, "more distinct error")
@@ -67,6 +74,8 @@ def _block(client: Client, recorded: Recorded, state: RunState, case: Case) -> R
     node_id, item = case.places[0]
     run, failure = recorded.run, case.failure
     node = state.graph.nodes[node_id]
+    if failure.kind == "rejected":
+        return _rejection(run, state, node, failure)
     name = f"{node_id}[{item}]" if node.map is not None else node_id
     return ExecutionError(
         f"task `{name}` {'timed out' if failure.kind == 'timeout' else 'failed'}: {headline(failure)}",
@@ -75,6 +84,12 @@ def _block(client: Client, recorded: Recorded, state: RunState, case: Case) -> R
         facts=[*_extent(state, case), *_own_facts(failure), *_past(client, recorded, node, item)],
         help=[*failure.help, *_commands(client, run, state, node, item)],
     )
+
+
+def _rejection(run: Run, state: RunState, node: Node, failure: Failure) -> RopewalkError:
+    asked = [f"asked: {node.special.message}"] if isinstance(node.special, Approval) else []
+    again = f"ropewalk retry {run.number}      ask again, and {_keeping(state, node.id)}"
+    return ExecutionError(f"approval `{node.id}` was {headline(failure)}", code="P337", facts=asked, help=[again])
 
 
 def _where(failure: Failure) -> Where | None:
@@ -93,15 +108,24 @@ def _own_facts(failure: Failure) -> list[str]:
 
 
 def _extent(state: RunState, case: Case) -> Iterator[str]:
-    """How many items and tasks it befell."""
+    """How many items and tasks it befell, and in which turn or item of another the first of them is."""
+    nodes = state.graph.nodes
+    if (spot := spot_of(case.places[0][0], nodes)) is not None:
+        yield f"in {spot}"
     by_node: dict[str, list[int]] = {}
     for node_id, item in case.places:
         by_node.setdefault(node_id, []).append(item)
-    for node_id, items in by_node.items():
-        if state.graph.nodes[node_id].map is not None:
-            prefix = "" if len(by_node) == 1 else f"{node_id}: "
+    templates: dict[str, list[str]] = {}
+    for node_id in by_node:
+        templates.setdefault(template_of(node_id, nodes), []).append(node_id)
+    for template, places in templates.items():
+        node_id, items = places[0], by_node[places[0]]
+        prefix = "" if len(templates) == 1 else f"{template}: "
+        if len(places) > 1:
+            yield f"{prefix}{sum(len(by_node[p]) for p in places):,} times in `{template}`, in {len(places):,} places"
+        elif nodes[node_id].map is not None:
             yield f"{prefix}{len(items):,} of {show_count(state.nodes[node_id].length, 'item')}; first: [{items[0]}]"
-    others = [f"`{node_id}`" for node_id in list(by_node)[1:]]
+    others = [f"`{template}`" for template in list(templates)[1:]]
     if others:
         yield f"the same befell {', '.join(others[:5])}" + (f" and {len(others) - 5} more" if len(others) > 5 else "")
 
@@ -161,6 +185,8 @@ def _commands(client: Client, run: Run, state: RunState, node: Node, item: int) 
         (f"ropewalk debug {place}", "stop at the error with the same inputs"),
         (f"ropewalk retry {run.number}", _keeping(state, node.id)),
     ]
+    if node.kind == "wait" and state.nodes[node.id].failures[item].kind == "timeout":
+        del lines[0]  # there is no error to stop at
     if length := _log_lines(client, run, state, node.id, item):
         lines.append((f"ropewalk logs {place}", show_count(length, "line")))
     width = max(len(command) for command, _ in lines)
@@ -168,11 +194,13 @@ def _commands(client: Client, run: Run, state: RunState, node: Node, item: int) 
 
 
 def _keeping(state: RunState, node: str) -> str:
-    kept = [node_id for node_id, run in state.nodes.items() if run.all_succeeded and run.length]
+    kept = [n for n, run in state.nodes.items() if run.all_succeeded and run.length and not grows(run.node)]
+    spot = spot_of(node, state.graph.nodes)
+    start = f"run from `{node}` on" if spot is None else f"go on in {spot}"
     if not kept:
-        return f"run from `{node}` on"
+        return start
     names = " and ".join(kept) if len(kept) <= 2 else f"{len(kept)} tasks that succeeded"
-    return f"run from `{node}` on, keeping {names}"
+    return f"{start}, keeping {names}"
 
 
 def _log_lines(client: Client, run: Run, state: RunState, node: str, item: int) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from ropewalk.cli.awaiting import answer_of, what_is_awaited
 from ropewalk.cli.board import MAX_KEPT_FAILURES, Board, Row
 from ropewalk.cli.rows import headline
-from ropewalk.core.special import Approval, Wait
+from ropewalk.core.noderun import PART
+from ropewalk.core.special import Approval, Loop, Wait
 from ropewalk.core.taskstate import FAILED, RUNNING
 from ropewalk.engine.scheduler import Step
 from ropewalk.store.runs import Run
@@ -64,7 +65,7 @@ class Plain:
     def tell(self, step: Step, touched: Iterable[str]) -> None:
         """Say what is new about the nodes that were touched."""
         for node in touched:
-            row = self._board.rows[node]
+            row = self._board.row(node)
             self._begin(row)
             self._wait(row)
             self._fail(row)
@@ -113,7 +114,10 @@ class Plain:
         if row.is_mapped:
             known = self._failures.get(row.id, 0)
             for item in row.failed[known:]:
-                error = headline(row.run.failures.get(item))
+                failure = row.run.failures.get(item)
+                if failure is not None and failure.kind == PART:
+                    continue  # its own nodes have said it
+                error = headline(failure)
                 self._write(line(run=self._run, task=row.id, item=item, state="failed", error=error))
             self._failures[row.id] = len(row.failed)
 
@@ -137,7 +141,11 @@ class Plain:
             fields["failed" if row.is_mapped else "error"] = (
                 row.run.counts[FAILED] if row.is_mapped else headline(next(iter(row.run.failures.values()), None))
             )
-        if row.is_mapped and row.cached and state != "cached":
+        if turns := sum(parts.turn for parts in row.run.parts.values() if isinstance(row.run.node.special, Loop)):
+            fields["turns"] = turns
+        if state != "failed" and row.run.counts[FAILED]:
+            fields["tolerated"] = row.run.counts[FAILED]
+        if row.is_mapped and not row.grows and row.cached and state != "cached":
             fields["cached"] = row.cached
         metrics = {name: value for name, value in row.metrics.items() if "@" not in name}
         self._write(line(**fields, duration=duration_s, **{k: v for k, v in metrics.items() if k not in fields}))

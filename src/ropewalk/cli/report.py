@@ -12,12 +12,14 @@ from ropewalk.cli.console import Terminal
 from ropewalk.cli.errors import error_block
 from ropewalk.cli.history import run_before
 from ropewalk.cli.numbers import show_took
+from ropewalk.cli.owners import MOST_FAILED, arranged
 from ropewalk.cli.progress import Progress
 from ropewalk.cli.rows import Line, lay_out, line_of
 from ropewalk.cli.session import Session
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import RopewalkError
 from ropewalk.core.graph import Graph
+from ropewalk.core.special import Loop
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import CANCELLED, FAILED, SKIPPED, SUCCEEDED
 from ropewalk.core.values import decode
@@ -34,6 +36,7 @@ def report(session: Session, progress: Progress, run: Run, state: RunState, took
     if session.as_json:
         session.emit(summary(session, board, run, state, took_s))
     elif session.out.width is not None and session.verbosity >= 0:
+        _look_up(board, session, run, state)
         for text in (*_rows(board, progress, session.out), _verdict(board, run, session.out, took_s)):
             session.out.write(text)
         for text in _next(session, run, state):
@@ -60,12 +63,29 @@ def errors_of(session: Session, run: Run, state: RunState) -> list[RopewalkError
 
 
 def _rows(board: Board, progress: Progress, terminal: Terminal) -> list[str]:
-    lines = [line_of(row, progress.before) for row in board.rows.values()]
+    lines = [line_of(board.rows[node], progress.before, depth, label) for node, depth, label in _listed(board)]
     if len(lines) > MOST_ROWS:
         telling = [line for line in lines if line.state not in ("succeeded", "cached", "kept")][:MOST_ROWS]
         rest = f"{len(lines) - len(telling):,} more tasks"
         lines = [*telling, Line("succeeded", "…", rest, "")]
     return lay_out(lines, terminal)
+
+
+def _listed(board: Board) -> list[tuple[str, int, str]]:
+    """The nodes to list: of those inside of others the first that failed."""
+    failed = [n for n, row in board.rows.items() if row.owner and row.run.counts[FAILED] and not row.grows]
+    return arranged([*board.tops, *failed[:MOST_FAILED]], board.owner_of)
+
+
+def _look_up(board: Board, session: Session, run: Run, state: RunState) -> None:
+    """Find out of loops that took all their turns whether their conditions held in the end."""
+    loops = [row for row in board.rows.values() if isinstance(row.run.node.special, Loop) and not row.owner]
+    if not loops:
+        return
+    from ropewalk.engine.explain.loops import until_held
+
+    for row in loops:
+        row.held = {i: until_held(state, run.params, session.client.load, row.id, i) for i in row.run.parts}
 
 
 def _verdict(board: Board, run: Run, terminal: Terminal, took_s: float) -> str:

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "graph": ("graph", "Draw a pipeline."),
     "resume": ("run", "Continue a run that was paused, interrupted, cancelled or failed."),
     "retry": ("run", "Run again what failed, keeping what succeeded."),
+    "dlq": ("dlq", "List what has failed for good, and try it again."),
     "cancel": ("run", "Ask a run to stop."),
     "pause": ("run", "Ask a run to rest."),
     "approvals": ("approvals", "List the questions that runs ask persons."),

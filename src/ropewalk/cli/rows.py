@@ -10,7 +10,9 @@ from ropewalk.cli.awaiting import answer_of, what_is_awaited
 from ropewalk.cli.board import Row
 from ropewalk.cli.console import Terminal, cells, fit, pad
 from ropewalk.cli.numbers import show_change, show_count, show_metric
+from ropewalk.cli.owners import failed_in, outcome_of, progress_of
 from ropewalk.core.artifact import Failure, Outputs
+from ropewalk.core.noderun import PART
 from ropewalk.core.quantity import show_duration, show_size
 from ropewalk.core.taskstate import CANCELLED, FAILED, SKIPPED
 
@@ -34,13 +36,20 @@ class Line:
     name: str
     detail: str
     took: str
+    depth: int = 0  # inside of how many others
 
 
-def line_of(row: Row, before: Before) -> Line:
-    """What there is to tell of a row."""
+def line_of(row: Row, before: Before, depth: int = 0, label: str = "") -> Line:
+    """What there is to tell of a row.
+
+    Args:
+        depth: inside of how many others it stands.
+        label: what it is called there.
+    """
     state = row.state
     duration_s = row.duration_s if state in ("succeeded", "failed", "running", "cancelled") else None
-    return Line(state, row.id, _detail(row, state, before), "" if duration_s is None else show_duration(duration_s))
+    took = "" if duration_s is None else show_duration(duration_s)
+    return Line(state, label or row.id, _detail(row, state, before), took, depth)
 
 
 def _detail(row: Row, state: str, before: Before) -> str:
@@ -48,12 +57,15 @@ def _detail(row: Row, state: str, before: Before) -> str:
         return f"skipped ({row.run.reason})" if row.run.reason else "skipped"
     if row.is_mapped and state not in ("waiting", "kept"):
         return _mapped(row, state)
+    if row.run.parts and state not in ("failed", "kept", "cancelled"):
+        return _owner(row, state)
     if state == "cached":
         return f"cached from run {row.source}"
     if text := _of_a_wait(row, state):
         return text
     if state == "failed":
-        return headline(next(iter(row.run.failures.values()), None))
+        failure = next(iter(row.run.failures.values()), None)
+        return failed_in(row.run) if failure is not None and failure.kind == PART else headline(failure)
     if state == "running" and row.progress is not None:
         done, total = row.progress
         return f"{bar(done, total)} {done:g} of {total:g}"
@@ -71,6 +83,15 @@ def _of_a_wait(row: Row, state: str) -> str:
     return what_is_awaited(row.run) if state in ("waiting", "running") else ""
 
 
+def _owner(row: Row, state: str) -> str:
+    """A node with nodes of its own that is not mapped."""
+    if not row.run.settled:
+        return progress_of(row.run, row.ran + row.cached)
+    parts = (outcome_of(row.run, row.held), describe(row.outputs, {}, {}))
+    cached = f"cached from run {row.source}" if state == "cached" else f"{row.cached:,} cached" if row.cached else ""
+    return " · ".join(part for part in (*parts, cached) if part)
+
+
 def _mapped(row: Row, state: str) -> str:
     counts, length = row.run.counts, row.run.length
     if state == "cached":
@@ -79,11 +100,15 @@ def _mapped(row: Row, state: str) -> str:
         parts = [f"{bar(row.done, length)} {row.done:,} of {length:,}"]
     else:
         parts = [show_count(length, "item")]
-    notes = ((row.cached, "cached"), (counts[FAILED], "failed"), (counts[SKIPPED], "skipped"))
+    if row.grows and row.run.settled:
+        parts.append(outcome_of(row.run, row.held))
+    cached = 0 if row.grows else row.cached  # of a node with nodes of its own these are not items
+    notes = ((cached, "cached"), (counts[FAILED], "failed" if row.run.failed_too_much else "tolerated"), (counts[SKIPPED], "skipped"))
     more = ((counts[CANCELLED], "cancelled"), (row.retries, "retried"))
     parts += [f"{number:,} {word}" for number, word in (*notes, *more) if number]
     if state == "failed":
-        parts.append(headline(row.run.failures.get(row.failed[0]) if row.failed else None))
+        failure = row.run.failures.get(row.failed[0]) if row.failed else None
+        parts.append("" if failure is not None and failure.kind == PART else headline(failure))
     return " · ".join(part for part in parts if part)
 
 
@@ -125,7 +150,7 @@ def lay_out(lines: Sequence[Line], terminal: Terminal, *, name_cells: int = 0) -
     Args:
         name_cells: least width of the column of names, so that a part of a list looks like the whole.
     """
-    names = max([name_cells, *(cells(line.name) for line in lines)])
+    names = max([name_cells, *(cells(line.name) + 2 * line.depth for line in lines)])
     details = max([DETAIL_CELLS, *(cells(line.detail) + 3 for line in lines if line.took)])
     rest = sys.maxsize  # room for what follows the name
     if terminal.width is not None:
@@ -141,5 +166,7 @@ def _laid_out(line: Line, names: int, room: tuple[int, int], terminal: Terminal)
     mark, style = MARKS[line.state]
     detail = fit(line.detail, room[0] - 1 if line.took else room[1])
     painted = terminal.paint(detail, style) if line.state in ("cached", "kept", "failed", "skipped") else detail
-    text = f"  {terminal.paint(mark, style)} {pad(fit(line.name, names), names)}    {pad(painted, room[0])}{line.took}"
+    names = max(8, names - 2 * line.depth)
+    name = f"{'  ' * line.depth}{terminal.paint(mark, style)} {pad(fit(line.name, names), names)}"
+    text = f"  {name}    {pad(painted, room[0])}{line.took}"
     return text.rstrip()

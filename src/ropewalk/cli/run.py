@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ropewalk.cli.arguments import read
 from ropewalk.cli.complete import complete_run
@@ -11,6 +13,10 @@ from ropewalk.cli.declare import argument, command, verbosity
 from ropewalk.cli.session import Session
 from ropewalk.cli.wishes import LEFTOVERS, takes_options, takes_pipeline, takes_workers
 from ropewalk.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from ropewalk.engine.client import Work
+    from ropewalk.store.runs import Run
 
 
 @command(
@@ -89,7 +95,7 @@ def cancel(session: Session, run: str) -> int:
 
     existing_store(session)
     chosen = find_run(session.client, run)
-    if not session.client.cancel(chosen, _user()):
+    if not session.client.cancel(chosen, _user(), partial(_work_of, chosen)):
         raise UsageError(
             f"run {chosen.number} has {chosen.state} already, so it cannot be cancelled",
             help=[f"ropewalk show {chosen.number}"],
@@ -123,6 +129,12 @@ def pause(session: Session, run: str) -> int:
     else:
         session.out.write(f"Run {chosen.number} will rest once what is running has ended.")
     return 0
+
+
+def _work_of(run: Run) -> Work:
+    from ropewalk.cli.target import work_of_run  # it loads what traces pipelines
+
+    return work_of_run(run)
 
 
 def _user() -> str:

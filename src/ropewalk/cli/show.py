@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from ropewalk.cli.awaiting import rest_json, resting, what_is_awaited, what_to_type
 from ropewalk.cli.complete import complete_run
 from ropewalk.cli.declare import argument, command
 from ropewalk.cli.errors import error_block
@@ -64,6 +65,8 @@ def _head(session: Session, run: Run) -> Iterator[str]:
     when = f"started {show_moment(run.created_at)}" + (f" ({ago})" if ago.endswith("ago") else "")
     if run.finished_at:
         when += f", took {show_took(run.finished_at - run.created_at)}"
+    if (rest := resting(session.client, run)) is not None:
+        when += f", paused since {show_moment(rest[1])}"
     yield f"  {when}"
     given = {**{name: _shown(data) for name, data in run.encoded.items()}, **run.overrides}
     about = [f"{name}={value}" for name, value in given.items()] + ([f"seed {run.seed}"] if run.seed else [])
@@ -85,6 +88,7 @@ def _foot(client: Client, run: Run) -> Iterator[str]:
     yield f"  {totals(client, run)}"
     if shown_state(run) == "interrupted":
         yield f"  interrupted: its scheduler is gone; go on: ropewalk resume {run.number}"
+    yield from (f"  {text}" for text in what_to_type(client, run))
 
 
 def _lines(client: Client, place: Place) -> Iterator[Line]:
@@ -94,13 +98,21 @@ def _lines(client: Client, place: Place) -> Iterator[Line]:
     by_node: dict[str, list[Count]] = {}
     for count in tasks.counts(db, run.number):
         by_node.setdefault(count.node, []).append(count)
+    awaited = _awaited(client, place)
     for node_id, node in place.graph.nodes.items():
         counts = by_node.get(node_id, [])
         state = _state(counts, lengths.get(node_id), running.get(node_id, 0))
         if node.map is not None and node_id in lengths:
             yield Line(state, node_id, _mapped(counts, lengths[node_id]), _took(counts))
         else:
-            yield _single(client, run, node_id, state)
+            yield _single(client, run, node_id, state, awaited.get(node_id, ""))
+
+
+def _awaited(client: Client, place: Place) -> dict[str, str]:
+    """What there is to tell of nodes that wait for something outside, or for a person."""
+    if not place.run.is_open or all(node.kind not in ("wait", "approval") for node in place.graph.nodes.values()):
+        return {}
+    return {node_id: what_is_awaited(run) for node_id, run in client.state(place.run).nodes.items()}
 
 
 def _running(client: Client, run: Run) -> dict[str, list[int]]:
@@ -137,10 +149,10 @@ def _took(counts: list[Count]) -> str:
     return show_duration(max(0.0, max(ends) - min(starts))) if starts and ends else ""
 
 
-def _single(client: Client, run: Run, node: str, state: str) -> Line:
+def _single(client: Client, run: Run, node: str, state: str, awaited: str) -> Line:
     row = tasks.get(client.db, run.number, node, 0)
     if row is None:
-        return Line(state, node, "" if state == "waiting" else state, "")
+        return Line(state, node, awaited if state == "waiting" else state, "")
     took = show_duration(row.wall_s) if row.wall_s and row.source is None else ""
     if row.source is not None:
         return Line("cached", node, f"cached from run {row.source}", "")
@@ -165,6 +177,7 @@ def _run_json(client: Client, place: Place) -> dict[str, Any]:
         "ran": found.ran,
         "cached": found.cached,
         "failed": found.failed,
+        **rest_json(client, run),
         "tasks": [
             {"task": n, "mapped": node.map is not None, "items": lengths.get(n), "task_runs": rows[n]}
             for n, node in place.graph.nodes.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ropewalk.cli.awaiting import story_of
 from ropewalk.cli.console import table
 from ropewalk.cli.failures import inputs_of
 from ropewalk.cli.numbers import show_count, show_metric, show_moment
@@ -17,7 +18,7 @@ from ropewalk.core.quantity import show_duration, show_size
 from ropewalk.engine.checkpoint import newest
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.recorded import Recorded
-from ropewalk.store import tasks
+from ropewalk.store import approvals, tasks
 from ropewalk.store.tasks import TaskRun
 
 MOST_ITEMS = 20
@@ -76,6 +77,8 @@ def _story(session: Session, place: Place, row: TaskRun | None, recorded: Record
     yield f"{out.paint(name, 'bold')}  run {place.run.number}  {place.run.name}     {paint_state(state, out)}"
     if row is not None:
         yield from (f"  {text}" for text in _facts(row))
+    if node.kind in ("wait", "approval"):
+        yield from (f"  {text}" for text in story_of(session.client, place.run, node.id, place.item or 0))
     if (saved := newest(session.client.home, place.run.number, node.id, place.item or 0)) is not None:
         yield f"  checkpoint {show_size(saved.ref.size_bytes)}, saved {show_moment(saved.at)}"
     if inputs := _inputs(recorded, place):
@@ -143,4 +146,6 @@ def task_run_json(client: Client, place: Place, row: TaskRun | None, recorded: R
     item = place.item or 0
     attempts = [a for a in attempts_json(client, place.run.number, place.node) if a["item"] == item]
     data: dict[str, Any] = {"node": place.node, "item": item, "state": "waiting"} if row is None else row.to_json()
-    return {"run": place.run.number, **data, "inputs": _inputs(recorded, place), "attempt_failures": attempts}
+    places = {(q.node, q.item): q.to_json() for q in approvals.of_run(client.db, place.run.number)}
+    more = {"approval": places[place.node or "", item]} if (place.node, item) in places else {}
+    return {"run": place.run.number, **data, "inputs": _inputs(recorded, place), "attempt_failures": attempts, **more}

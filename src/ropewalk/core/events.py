@@ -23,6 +23,7 @@ class Opened:
 
     node: str
     length: int
+    labels: tuple[str, ...] = ()  # what its items are called, where they have keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,7 @@ def _items(items: tuple[int, ...] | None) -> list[int] | None:
 
 
 _DUMP: dict[type, Callable[[Any], list[Any]]] = {
-    Opened: lambda e: ["opened", e.node, e.length],
+    Opened: lambda e: ["opened", e.node, e.length, e.labels],
     Started: lambda e: ["started", e.node, e.items, e.token, e.worker, round(e.at, 6)],
     Succeeded: lambda e: [
         "succeeded", e.node, e.item, e.token, e.key, dump_outputs(e.outputs), _usage(e.usage), e.metrics,
@@ -259,7 +260,7 @@ _DUMP: dict[type, Callable[[Any], list[Any]]] = {
 }  # fmt: skip
 
 _LOAD: dict[str, Callable[[list[Any]], Event]] = {
-    "opened": lambda d: Opened(d[1], d[2]),
+    "opened": lambda d: Opened(d[1], d[2], tuple(d[3]) if len(d) > 3 else ()),
     "started": lambda d: Started(d[1], tuple(d[2]), *d[3:6]),
     "succeeded": lambda d: Succeeded(d[1], d[2], d[3], d[4], load_outputs(d[5]), Usage(*d[6]), d[7]),
     "reused": lambda d: Reused(d[1], d[2], d[3], load_outputs(d[4]), d[5], d[6], d[7]),

@@ -52,6 +52,7 @@ class MapSpec:
 
     mode: str  # zip | cross
     names: tuple[str, ...]
+    key: str = ""  # what identifies an item of the first name: its field, or "." for itself; empty: its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +299,7 @@ def _node_to_json(n: Node, places: bool) -> dict[str, Any]:
         "task": n.task,
         "bindings": {name: ex.to_json(b) for name, b in n.bindings.items()},
         "policy": n.policy.to_json(),
-        "map": None if n.map is None else [n.map.mode, list(n.map.names)],
+        "map": None if n.map is None else [n.map.mode, list(n.map.names), *([n.map.key] if n.map.key else [])],
         "when": None if n.when is None else ex.to_json(n.when),
         "after": list(n.after),
     }
@@ -317,7 +318,7 @@ def _node_from_json(data: dict[str, Any]) -> Node:
         data["task"],
         {name: ex.from_json(b) for name, b in data["bindings"].items()},
         Policy.from_json(data["policy"]),
-        None if data["map"] is None else MapSpec(data["map"][0], tuple(data["map"][1])),
+        None if data["map"] is None else MapSpec(data["map"][0], tuple(data["map"][1]), *data["map"][2:]),
         None if data["when"] is None else ex.from_json(data["when"]),
         tuple(data["after"]),
         special_from_json(data["kind"], data["special"]) if "special" in data else None,

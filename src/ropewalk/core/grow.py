@@ -24,22 +24,23 @@ class Instance:
     tasks: Mapping[str, TaskSpec]
 
 
-def place_of(owner: Node, item: int, turn: int) -> str:
+def place_of(owner: Node, item: str, turn: int) -> str:
     """What the names of a task run's own nodes begin with."""
     places = [owner.id]
     if owner.map is not None:
-        places.append(str(item))
+        places.append(item)
     if owner.map is None or isinstance(owner.special, Loop):
         places.append(str(turn))
     return "/".join(places) + "/"
 
 
 def instantiate(
-    owner: Node, item: int, turn: int, body: Body, args: Mapping[str, Expr], bodies: Mapping[str, Body]
+    owner: Node, item: str, turn: int, body: Body, args: Mapping[str, Expr], bodies: Mapping[str, Body]
 ) -> Instance:
     """The nodes of one item or turn of a node.
 
     Args:
+        item: what the item is called.
         args: what the slots of the body are filled with.
         bodies: all that the run knows; those inside `body` come into being with it.
     """

@@ -61,6 +61,15 @@ def _spot(owner: Node, rest: str) -> Spot | None:
     return Spot(owner.id, item, turn, name)
 
 
+def template_of(node_id: str, nodes: Mapping[str, Node]) -> str:
+    """The name of a node without the items and turns that it is in: "per_store/*/total"."""
+    spot = spot_of(node_id, nodes)
+    if spot is None:
+        return node_id
+    owner = nodes[spot.owner]
+    return f"{template_of(spot.owner, nodes)}/*" + ("" if isinstance(owner.special, Reduce) else f"/{spot.name}")
+
+
 def nested(nodes: Mapping[str, Node]) -> list[tuple[str, int]]:
     """All nodes with how deep they are inside of others, each after its owner; otherwise in the order given."""
     inside: dict[str, list[str]] = {}

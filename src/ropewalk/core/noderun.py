@@ -45,7 +45,7 @@ class NodeRun:
     """One node within a run: its items, or the one item of a node that is not mapped."""
 
     __slots__ = (
-        "asked", "attempts", "counts", "failures", "follows", "keys", "losses", "metrics", "node", "ooms",
+        "asked", "attempts", "counts", "failures", "follows", "keys", "labels", "losses", "metrics", "node", "ooms",
         "outputs", "parts", "ready_at", "reason", "retries", "since", "sources", "states", "tokens", "whole",
     )  # fmt: skip
 
@@ -63,6 +63,7 @@ class NodeRun:
         self.outputs: list[Outputs | None] = []
         self.keys: list[str] = []
         self.reason = ""  # why it was skipped
+        self.labels: tuple[str, ...] = ()  # what items are called, where they have keys
         # only for the items that deviate:
         self.retries: dict[int, int] = {}  # attempts that count against the retry policy
         self.losses: dict[int, int] = {}  # attempts that ended through no fault of their own
@@ -83,6 +84,10 @@ class NodeRun:
         self.counts[state] = length
         self.outputs = [None] * length
         self.keys = [""] * length
+
+    def label(self, item: int) -> str:
+        """What an item is called: by its key if it has one, else by its place."""
+        return self.labels[item] if item < len(self.labels) else str(item)
 
     @property
     def opened(self) -> bool:

@@ -104,6 +104,7 @@ class RunState:
         if run.opened:
             raise IllegalMove(f"{e.node} is opened twice")
         run.open(e.length, WAITING)
+        run.labels = e.labels
 
     def _started(self, e: ev.Started) -> None:
         run = self.nodes[e.node]
@@ -259,7 +260,7 @@ class RunState:
         if body is None:
             raise IllegalMove(f"{e.node}[{e.item}]: there is no body for nodes of its own")
         run.take_up((e.item,))
-        made = instantiate(run.node, e.item, e.turn, body, e.args, self.bodies)
+        made = instantiate(run.node, run.label(e.item), e.turn, body, e.args, self.bodies)
         run.move(e.item, WAITING)
         before = run.parts[e.item].nodes if e.item in run.parts and e.turn > 1 else []
         nodes = [*before, *(node.id for node in made.nodes)]

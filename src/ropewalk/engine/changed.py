@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ropewalk.core.errors import UsageError
 from ropewalk.core.expr import to_json
 from ropewalk.core.graph import Body, Graph, body_to_json
 
@@ -22,6 +23,28 @@ def changed_nodes(old: Graph, new: Graph) -> tuple[str, ...]:
 def altered_nodes(old: Graph, new: Graph) -> tuple[str, ...]:
     """Nodes of the new graph that are not what they were, whatever is before them."""
     return tuple(n for n in new.nodes if n not in old.nodes or _essence(old, n) != _essence(new, n))
+
+
+def check_unchanged(run: int, old: Graph, new: Graph) -> None:
+    """Refuse to go on with other code than a run has.
+
+    Raises:
+        UsageError: tasks have changed, or are gone.
+    """
+    changed = altered_nodes(old, new)
+    if changed:
+        several = f"{', '.join(f'`{node}`' for node in changed[:5])}" + (" …" if len(changed) > 5 else "")
+        raise UsageError(
+            f"{several} {'is' if len(changed) == 1 else 'are'} not as in run {run}: the code, or the call, has changed",
+            code="P306",
+            facts=["what is tried again would run with other code than the rest of the run"],
+            help=["add --with-new-code     tries again with the present code, and whatever depends on it"],
+        )
+    if gone := [node for node in old.nodes if node not in new.nodes]:
+        raise UsageError(
+            f"`{gone[0]}` of run {run} is not in its pipeline any more",
+            code="P306", help=["add --with-new-code     goes on with the pipeline as it is"],
+        )  # fmt: skip
 
 
 def _essence(graph: Graph, node_id: str) -> str:

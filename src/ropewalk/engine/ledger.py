@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from ropewalk.core.policy import Policy
 from ropewalk.core.state import RunState
+from ropewalk.core.taskstate import READY, WAITING
 from ropewalk.engine.capacity import Capacity
 
 PATIENCE_S = 5.0  # for so long smaller task runs may overtake one that waits for room; then they leave it the room
-FORGET_S = 1.0  # a task run that was not asked about for so long does not wait any more
+FORGET_S = 60.0  # one that was not asked about for so long holds nobody up: it may wait for something else by now
 _ROUNDING = 1e-9  # cores are fractions
 
 
@@ -174,18 +175,19 @@ class Ledger:
         now, waiting = self._clock(), self._waiting
         if waiting is not None and (waiting.node, waiting.item) == (node, item):
             waiting.asked_at, waiting.lacks = now, lacks
-        elif waiting is None or now - waiting.asked_at > FORGET_S:
+        elif waiting is None or self._is_stale(waiting, now):
             self._waiting = _Waiting(node, item, now, now, lacks)
 
     def _leaves_room(self, ask: _Ask, node: str, item: int) -> bool:
         """Whether a task run has to wait, since another one has waited too long for what it asks for, too."""
         waiting, now = self._waiting, self._clock()
-        if waiting is None or (waiting.node, waiting.item) == (node, item):
+        if waiting is None or (waiting.node, waiting.item) == (node, item) or now - waiting.since <= PATIENCE_S:
             return False
-        if now - waiting.asked_at > FORGET_S:
-            self._waiting = None
-            return False
-        return now - waiting.since > PATIENCE_S and any(getattr(ask.vector, name) for name in waiting.lacks)
+        return any(getattr(ask.vector, name) for name in waiting.lacks) and not self._is_stale(waiting, now)
+
+    def _is_stale(self, waiting: _Waiting, now: float) -> bool:
+        begun = self._state.nodes[waiting.node].state(waiting.item) not in (WAITING, READY)
+        return begun or now - waiting.asked_at > FORGET_S
 
 
 def _ask_of(policy: Policy, capacity: Capacity, ooms: int = 0) -> _Ask:

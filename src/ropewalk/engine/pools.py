@@ -9,10 +9,10 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ropewalk.core.errors import NotFoundError, UsageError, did_you_mean
-from ropewalk.core.graph import Graph
+from ropewalk.core.graph import Graph, Node
 from ropewalk.core.state import RunState
 from ropewalk.engine.capacity import all_nodes
 from ropewalk.engine.owner import is_alive
@@ -22,6 +22,7 @@ from ropewalk.store.pools import Holder, Pool
 
 LOOK_S = 0.2  # how often a scheduler that waits for a slot looks whether another run has freed one
 MAX_SLOTS = 1_000_000
+MOST_NAMED = 10  # holders in a message
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 
 
@@ -91,6 +92,17 @@ def living_holders(db: Database, besides: int = 0) -> list[Holder]:
     found = [holder for holder in pools.holders(db) if holder.run != besides]
     alive = {run: is_alive(owner) for run, owner in {holder.run: holder.owner for holder in found}.items()}
     return [holder for holder in found if alive[holder.run]]
+
+
+def shortages(db: Database, node: Node) -> Iterator[str]:
+    """For each pool without enough slots for a task run of a node, who holds them."""
+    there, held = sizes(db), living_holders(db)
+    for pool, slots in node.policy.resources.pools:
+        of_pool = [holder for holder in held if holder.pool == pool]
+        taken, size = sum(holder.slots for holder in of_pool), there.get(pool, 0)
+        if size - taken < slots:
+            names = ", ".join(dict.fromkeys(f"{holder.run}/{holder.node}" for holder in of_pool[:MOST_NAMED]))
+            yield f"{taken} of {size} slots of the pool `{pool}` are held{' by ' if names else ''}{names}"
 
 
 def set_pool(db: Database, name: str, slots: int, by: str, at: float) -> Pool | None:

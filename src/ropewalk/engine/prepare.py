@@ -11,6 +11,7 @@ from ropewalk.core import expr as ex
 from ropewalk.core.cachekey import cache_key, prefix
 from ropewalk.core.expr import Unavailable
 from ropewalk.core.graph import Node
+from ropewalk.core.labels import item_labels
 from ropewalk.core.special import Wait
 from ropewalk.core.state import RunState
 from ropewalk.engine.attempt import Job
@@ -90,6 +91,22 @@ class Preparer:
                 raise Unavailable
             return self._state.nodes[binding.node].length
         return len(self.resolver.elements(self.resolver.source(binding)))
+
+    def labels(self, node: Node) -> tuple[str, ...]:
+        """What the items of a node are called; nothing: they have no keys.
+
+        Raises:
+            ValueError: an item has no such key, or two have the same.
+        """
+        if node.map is None:
+            return ()
+        if not node.map.key:
+            followed = (b for b in map(node.bindings.get, node.map.names) if isinstance(b, ex.Ref))
+            runs = [self._state.nodes[ref.node] for ref in followed if self._follows(node, ref)]
+            return next((run.labels for run in runs if run.labels), ())
+        name = node.map.names[0]
+        items = self.resolver.value(self.resolver.source(node.bindings[name]))
+        return item_labels(items, node.map.key)
 
     def prepare(self, node_id: str) -> Prepared:
         """What the task runs of a node have in common."""

@@ -105,9 +105,11 @@ class RunResult:
         try:
             return self._resolver.value(self._resolver.source(expr))
         except (ex.Unavailable, IndexError) as error:
+            rests = self.state == "paused"
             raise ExecutionError(
                 f"{what} was not computed in run {self.number}, which is {self.state}",
-                help=[f"ropewalk show {self.number}", f"ropewalk retry {self.number}"],
+                facts=[f"it waits: {self._state.resting}"] if rests else [],
+                help=[f"ropewalk show {self.number}", f"ropewalk {'resume' if rests else 'retry'} {self.number}"],
             ) from error
 
     def _took(self) -> str:

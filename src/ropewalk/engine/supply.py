@@ -84,7 +84,7 @@ class Supply:
             return  # it was cancelled since it was asked for, or will be asked for again
         try:
             if self._preparer.condition(run.node):
-                self._decider.feed(ev.Opened(node_id, self._preparer.length(run.node)))
+                self._decider.feed(ev.Opened(node_id, self._preparer.length(run.node), self._preparer.labels(run.node)))
             else:
                 self._decider.feed(ev.Skipped(node_id, None, "its condition is false"))
         except Exception as error:  # noqa: BLE001  # whatever is wrong with the condition or the list, the task fails

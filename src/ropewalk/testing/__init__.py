@@ -1,14 +1,15 @@
-"""Shipped with Ropewalk: `lab` for tests of pipelines, and conformance suites for tests of plugins."""
+"""Shipped with Ropewalk: `lab` and `answers` for tests of pipelines, and conformance suites for tests of plugins."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ropewalk.author.answers import answers
     from ropewalk.testing.laboratory import lab
 
-__all__ = ["lab"]
-_MODULES = {"lab": "ropewalk.testing.laboratory"}
+__all__ = ["answers", "lab"]
+_MODULES = {"answers": "ropewalk.author.answers", "lab": "ropewalk.testing.laboratory"}
 
 
 def __getattr__(name: str) -> Any:

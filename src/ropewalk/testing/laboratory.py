@@ -153,14 +153,14 @@ class Lab:
         return list(self._history)
 
     def attempts(self, node: str) -> int:
-        """How many attempts of a node the last run began, all its items and copies together.
+        """How many attempts of a node the last run began: of all its items, and of the nodes that it got in the run.
 
         Raises:
             NotFoundError: it has no such node.
         """
         watch = self._last().watch
         nodes = {} if watch is None else watch.fold.nodes
-        found = [run for node_id, run in nodes.items() if node in (node_id, node_id.rpartition("/")[2])]
+        found = [run for node_id, run in nodes.items() if _is_of(node, node_id)]
         if not found:
             raise _not_found(f"the last run has no node `{node}`", node, nodes)
         return sum(sum(run.attempts.values()) for run in found)
@@ -176,7 +176,7 @@ class Lab:
         story = self._last()
         with self._client() as client:
             asked = [a for a in approvals.of_run(client.db, story.number) if not a.verdict]
-            meant = [a for a in asked if node in (a.node, a.node.rpartition("/")[2])]
+            meant = [a for a in asked if _is_of(node, a.node)]
             if not meant:
                 raise _not_found(f"run {story.number} asks nothing at `{node}`", node, [a.node for a in asked])
             for question in meant:
@@ -276,6 +276,11 @@ class Lab:
 
     def _client(self) -> Client:
         return Client(self._home, self._stage.clock)
+
+
+def _is_of(name: str, node_id: str) -> bool:
+    """Whether a node is meant by a name: its own, that in its body, or that of the node it belongs to."""
+    return node_id.startswith(f"{name}/") or name in (node_id, node_id.rpartition("/")[2])
 
 
 def _not_found(title: str, name: str, known: Mapping[str, object] | list[str]) -> NotFoundError:

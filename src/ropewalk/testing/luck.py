@@ -105,6 +105,7 @@ class Luck:
         return usual_s * (STRAGGLES if self._chance(self._mishaps.stragglers) else 1)
 
     def attempt(self, job: Job, order: Order, work: Callable[[], Outcome]) -> Outcome | Failure:
+        self.at_failpoint(f"the end of {job.node}")
         if self._chance(self._mishaps.losses):
             if self._chance(0.5):
                 work()  # it had done its work, of which nobody hears
@@ -126,7 +127,6 @@ class Luck:
     def before_poll(self) -> None:
         if self.stage.now > self.hangs_at:
             raise Broken("the run does not end: neither in virtual months nor by itself")
-        self.at_failpoint("a wait")
 
     def begins(self, order: Order, node: str) -> None:
         pass

@@ -9,7 +9,7 @@ from ropewalk.core import events as ev
 from ropewalk.core import expr as ex
 from ropewalk.core import timing
 from ropewalk.core.graph import Graph, Node
-from ropewalk.core.noderun import IllegalMove
+from ropewalk.core.noderun import NOT_YET, IllegalMove
 from ropewalk.core.special import GROWING, Approval, Loop
 from ropewalk.core.state import RunState
 from ropewalk.core.wiring import follows, wire
@@ -172,8 +172,11 @@ class Watch:
             raise Broken(f"{e.node}[{e.item}] fails before it starts though it is {self.state(e.node, e.item)}")
         self.lengths.setdefault(e.node, 1)
         self._ends_running(e.node, e.item, "failed" if e.retry_at is None else "waiting")
+        if e.failure.kind == NOT_YET:  # the check could be made: it counts anew from there
+            self.started[e.node, e.item] = self.excused[e.node, e.item] = 0
+            return
         self.excused[e.node, e.item] += not e.counted
-        self.retries += e.counted and e.retry_at is not None
+        self.retries += e.counted and e.retry_at is not None and e.node not in self.fold.undone
         budget = self.fold.base.policy.retry_budget
         if budget is not None and self.retries > budget:
             raise Broken(f"{e.node}[{e.item}] gets retry {self.retries} of a run that has {budget}")
@@ -255,7 +258,7 @@ class Watch:
         self.states = {place: label for place in found if (label := self.fold.nodes[place[0]].state(place[1]).label)}
         self.turns = {(n, i): parts.turn for n, run in self.fold.nodes.items() for i, parts in run.parts.items()}
         self.effects = list(self.fold.effects)
-        self.asked.clear()
+        self.asked = {(node_id, item) for node_id, run in self.fold.nodes.items() for item in run.asked}
         self.started.clear()
         self.excused.clear()
         self.retries = 0

@@ -13,11 +13,13 @@ from ropewalk.core.artifact import Failure
 from ropewalk.core.graph import Node
 from ropewalk.core.quantity import show_duration
 from ropewalk.engine.client import Client
+from ropewalk.engine.explain.awaiting import answered, awaited
 from ropewalk.engine.explain.keyparts import Part, key_parts
 from ropewalk.engine.explain.keys import short, show
 from ropewalk.engine.explain.parts import changes
 from ropewalk.engine.explain.recorded import Recorded
 from ropewalk.engine.owner import is_alive
+from ropewalk.engine.pools import shortages
 from ropewalk.store import events as log
 from ropewalk.store import history, runs, tasks
 from ropewalk.store.runs import Run
@@ -106,6 +108,8 @@ def _other_name(recorded: Recorded, node_id: str, row: TaskRun) -> Iterator[str]
 
 def _executed(recorded: Recorded, node_id: str, row: TaskRun) -> Explanation:
     run, cache = recorded.run, recorded.graph.nodes[node_id].policy.cache
+    if answer := answered(recorded, node_id, row.item):
+        return Explanation(run.number, node_id, row.item, "executed", answer)
     parts = recorded.parts(node_id, row.item, row.key or "")
     before = _before(recorded, node_id)
     reasons = _news(recorded, before, node_id, row)
@@ -284,10 +288,14 @@ def _unfinished(recorded: Recorded, node_id: str, item: int, row: TaskRun | None
     if lease is not None:
         state, facts = "running", (f"attempt on {lease.worker}, claimed at {_clock(lease.at)}",)
         title = f"{name} is running" if alive else f"{name} was running when the process that drove its run ended"
+    elif not facts and (told := awaited(recorded, node_id, item)) is not None and run.is_open:
+        return Explanation(run.number, node_id, item, state, told[0], facts=told[1], help=told[2])
     elif row is not None or not facts:
         state = "ready"
-        title = f"{name} has its inputs and awaits a free worker"
-        facts = (f"its attempt {row.attempts} failed: {row.failure.message}",) if row and row.failure else ()
+        lacking = tuple(shortages(recorded.client.db, recorded.graph.nodes[node_id]))
+        title = f"{name} has its inputs and awaits {'slots of a pool' if lacking else 'a free worker'}"
+        before = (f"its attempt {row.attempts} failed: {row.failure.message}",) if row and row.failure else ()
+        facts = (*lacking, *before)
     else:
         title = f"{name} waits for {', '.join(facts)}"
     if not run.is_open:
