@@ -72,7 +72,8 @@ def optimum_ratios(count: int, size: int, order: Callable[[Sequence[Load], int],
     return ratios
 
 
-def _shape_lines() -> Iterator[str]:
+def shape_lines() -> Iterator[str]:
+    """Every shape under every policy, as a table."""
     yield "| shape | tasks | workers | lower bound | " + " | ".join(POLICIES) + " |"
     yield "|---|--:|--:|--:|" + "--:|" * len(POLICIES)
     for name, make in SHAPES.items():
@@ -116,7 +117,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of the graphs")
     scale = 10 if parser.parse_args().quick else 1
     sections = (
-        ("Shapes: makespan, and in brackets its ratio to FIFO", _shape_lines()),
+        ("Shapes: makespan, and in brackets its ratio to FIFO", shape_lines()),
         (f"{500 // scale} random graphs: geometric means of ratios of makespans", _random_lines(500 // scale)),
         ("Small graphs: against the optimum found by exhaustive search", _optimum_lines(1000 // scale)),
     )

@@ -98,7 +98,7 @@ def test_commands_runs_tasks_and_pipelines_are_completed(tmp_path: Path) -> None
     project(tmp_path)
     ropewalk("run", "demo", cwd=tmp_path)
 
-    assert completed("ropewalk re", tmp_path) == ["resume", "retry", "replay"]
+    assert completed("ropewalk re", tmp_path) == ["resume", "retry", "reject", "replay"]
     assert completed("ropewalk show ", tmp_path)[0] == "1"
     assert completed("ropewalk show 1/d", tmp_path) == ["1/double"]
     assert completed("ropewalk run d", tmp_path) == ["demo"]

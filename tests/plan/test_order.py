@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.graphs import SHAPES, random_graph
 from bench.optimum import optimum_s
-from bench.ordering import NEAR, compare, optimum_ratios, random_comparisons
+from bench.ordering import NEAR, compare, optimum_ratios, random_comparisons, shape_lines
 from ropewalk.core.policy import Order
 from ropewalk.plan.order import LEAST_PATIENCE_S, POLICIES, Ranking, aged, ranking, remaining_s
 from ropewalk.plan.workload import Load, ends_s, least_s, makespan_s
@@ -169,6 +170,12 @@ def test_on_the_classic_shapes_it_is_never_longer_than_first_come_first_served(s
 
     assert 1 - 1e-9 <= found.to_floor("critical-path") <= 1.4
     assert found.to_fifo("critical-path") <= 1 + 1e-9
+
+
+def test_the_page_shows_what_is_measured() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "ordering.md").read_text(encoding="utf-8")
+
+    assert "\n".join(shape_lines()) in page
 
 
 @pytest.mark.parametrize("size", range(2, 9))

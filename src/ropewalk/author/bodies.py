@@ -16,6 +16,7 @@ from ropewalk.author.flow import condition_of, needed_trace
 from ropewalk.author.hints import UNKNOWN, show_type
 from ropewalk.author.ids import Place
 from ropewalk.author.misfit import check_type
+from ropewalk.author.names import is_name
 from ropewalk.author.outputs import output_spec
 from ropewalk.author.refs import Handle, Reference, handle_of, is_reference
 from ropewalk.author.task import Task
@@ -90,7 +91,8 @@ def loop(
     """
     trace = needed_trace("loop")
     turns = _turns(at_most)
-    name = getattr(body, "name", "loop")
+    name = getattr(body, "name", "") or getattr(body, "__name__", "")
+    name = name if is_name(name) else "loop"  # a lambda's
     number, site = trace.number(), here()
     place = Place(number, name, site, pinned=getattr(body, "pinned", ""), inner=[], link=TEMPLATE)
     trace.scopes[-1].append(place)

@@ -69,7 +69,8 @@ def _failed(session: Session, place: Place) -> Place:
     rows = [row for row in found if row.state == "failed" and place.covers(row.node, row.item)]
     rows = [row for row in rows if row.failure is None or row.failure.kind != PART]
     if not rows:
-        what = f"`{place}` has no {'task' if place.inside else 'item'} that" if place.node else f"run {place.run.number} has no task that"
+        noun = "task" if place.inside else "item"
+        what = f"`{place}` has no {noun} that" if place.node else f"run {place.run.number} has no task that"
         raise NotFoundError(
             f"{what} failed", help=[f"name one: ropewalk debug {place.run.number}/{place.node or order[0]}"]
         )

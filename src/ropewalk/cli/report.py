@@ -16,6 +16,7 @@ from ropewalk.cli.owners import MOST_FAILED, arranged
 from ropewalk.cli.progress import Progress
 from ropewalk.cli.rows import Line, lay_out, line_of
 from ropewalk.cli.session import Session
+from ropewalk.cli.tolerated import parked_note
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import RopewalkError
 from ropewalk.core.graph import Graph
@@ -46,6 +47,9 @@ def report(session: Session, progress: Progress, run: Run, state: RunState, took
         listed = not session.as_json and session.out.width is not None and session.verbosity >= 0
         for index, error in enumerate(errors_of(session, run, state)):
             session.err.write(("\n" if index or listed else "") + error_block(error, session.err))
+    elif run.state == "succeeded" and (session.as_json or session.out.width is None):
+        if note := parked_note(session.client, run):
+            session.note(note)
     elif run.state == "cancelled" and (session.as_json or session.out.width is None):
         session.note(f"run {run.number} was cancelled; go on: ropewalk resume {run.number}")
     elif run.state == "paused" and (session.as_json or session.out.width is None):
@@ -85,14 +89,15 @@ def _look_up(board: Board, session: Session, run: Run, state: RunState) -> None:
     from ropewalk.engine.explain.loops import until_held
 
     for row in loops:
-        row.held = {i: until_held(state, run.params, session.client.load, row.id, i) for i in row.run.parts}
+        row.held = {i: until_held(state, run, session.client.load, row.id, i) for i in row.run.parts}
 
 
 def _verdict(board: Board, run: Run, terminal: Terminal, took_s: float) -> str:
     mark, word, style = _VERDICTS[run.state]
     kept = board.count(SUCCEEDED) - board.ran - board.cached
     parts = [f"{board.ran:,} run", f"{board.cached:,} cached"]
-    counted = ((kept, "kept"), (board.count(FAILED), "failed"), (board.count(SKIPPED), "skipped"))
+    failed = "tolerated" if run.state == "succeeded" else "failed"
+    counted = ((kept, "kept"), (board.count(FAILED), failed), (board.count(SKIPPED), "skipped"))
     parts += [f"{number:,} {word}" for number, word in (*counted, (board.count(CANCELLED), "cancelled")) if number > 0]
     saved = f" (saved {show_took(board.saved_s)})" if board.saved_s >= 0.005 else ""
     when = "after" if run.state == "paused" else "in"
@@ -105,6 +110,8 @@ def _next(session: Session, run: Run, state: RunState) -> Iterator[str]:
         yield f"  go on:    ropewalk resume {run.number}"
     elif run.state == "paused":
         yield from (f"  {text}" for text in what_to_type(session.client, run))
+    elif run.state == "succeeded" and (note := parked_note(session.client, run)):
+        yield f"  {note}"
     elif run.state == "succeeded":
         before = run_before(session.client, run)
         if before is not None:

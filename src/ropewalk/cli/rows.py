@@ -11,6 +11,7 @@ from ropewalk.cli.board import Row
 from ropewalk.cli.console import Terminal, cells, fit, pad
 from ropewalk.cli.numbers import show_change, show_count, show_metric
 from ropewalk.cli.owners import failed_in, outcome_of, progress_of
+from ropewalk.cli.tolerated import TOLERATED, extent
 from ropewalk.core.artifact import Failure, Outputs
 from ropewalk.core.noderun import PART
 from ropewalk.core.quantity import show_duration, show_size
@@ -94,16 +95,17 @@ def _owner(row: Row, state: str) -> str:
 
 def _mapped(row: Row, state: str) -> str:
     counts, length = row.run.counts, row.run.length
+    failed, tolerated = (counts[FAILED], 0) if row.run.failed_too_much else (0, counts[FAILED])
     if state == "cached":
         return f"{show_count(length, 'item')} cached from run {row.source}"
     if not row.run.settled:
         parts = [f"{bar(row.done, length)} {row.done:,} of {length:,}"]
     else:
-        parts = [show_count(length, "item")]
+        parts = [extent(length, tolerated)]
     if row.grows and row.run.settled:
         parts.append(outcome_of(row.run, row.held))
     cached = 0 if row.grows else row.cached  # of a node with nodes of its own these are not items
-    notes = ((cached, "cached"), (counts[FAILED], "failed" if row.run.failed_too_much else "tolerated"), (counts[SKIPPED], "skipped"))
+    notes = ((cached, "cached"), (failed, "failed"), (tolerated, TOLERATED), (counts[SKIPPED], "skipped"))
     more = ((counts[CANCELLED], "cancelled"), (row.retries, "retried"))
     parts += [f"{number:,} {word}" for number, word in (*notes, *more) if number]
     if state == "failed":

@@ -8,6 +8,7 @@ from typing import Any
 from ropewalk.cli.awaiting import story_of
 from ropewalk.cli.console import table
 from ropewalk.cli.failures import inputs_of
+from ropewalk.cli.listing import Listing
 from ropewalk.cli.numbers import show_count, show_metric, show_moment
 from ropewalk.cli.places import Place
 from ropewalk.cli.rows import describe, headline
@@ -29,6 +30,7 @@ def show_items(session: Session, place: Place) -> None:
     """The items of a mapped node: what failed first, and at most MOST_ITEMS."""
     assert place.node is not None
     rows = tasks.listing(session.client.db, place.run.number, place.node)
+    inside = Listing(session.client, place) if place.inside else None
     if session.as_json:
         session.emit({
             "run": place.run.number,
@@ -44,16 +46,18 @@ def show_items(session: Session, place: Place) -> None:
         f"{out.paint(place.node, 'bold')}  run {place.run.number}  {place.run.name}     {show_count(length, 'item')}"
     )
     chosen = sorted(rows, key=lambda row: (_ORDER.get(row.state, 9), row.item))[:MOST_ITEMS]
-    lines = table([_item_line(session, row) for row in chosen], width=out.width, right=(0, 3))
+    lines = table([_item_line(session, row, inside, place) for row in chosen], width=out.width, right=(0, 3))
     for text in lines:
         out.write("  " + text)
     if len(rows) > len(chosen):
         out.write(f"  … {len(rows) - len(chosen):,} more; one of them: ropewalk show {place}/{rows[-1].item}")
 
 
-def _item_line(session: Session, row: TaskRun) -> tuple[str, ...]:
+def _item_line(session: Session, row: TaskRun, inside: Listing | None, place: Place) -> tuple[str, ...]:
     state = "cached" if row.source is not None else row.state
     took = show_duration(row.wall_s) if row.wall_s and row.source is None else ""
+    if inside is not None:
+        took = inside.took_of(f"{place.inside}{row.item}/")
     detail = headline(row.failure) if row.failure is not None else describe(row.outputs, row.metrics, {}) or row.detail
     return (f"[{row.item}]", paint_state(state, session.out), detail, took)
 

@@ -27,6 +27,11 @@ _LEGAL = frozenset((int(a), int(b)) for a, b in TRANSITIONS)
 _BY_CODE = tuple(TaskState)
 
 
+def may_fail(partial_ok: float, length: int) -> int:
+    """How many of so many items may fail if this share has to succeed."""
+    return math.floor((1 - partial_ok) * length + 1e-9)
+
+
 class IllegalMove(Exception):
     """An event does not fit the state of its task run: a bug, or a report of an attempt that lost its lease."""
 
@@ -137,7 +142,7 @@ class NodeRun:
         failed = self.counts[FAILED]
         if not failed or self.whole:
             return failed > 0
-        return failed > math.floor((1 - self.node.policy.partial_ok) * self.length + 1e-9)
+        return failed > may_fail(self.node.policy.partial_ok, self.length)
 
     @property
     def ended_badly(self) -> bool:

@@ -97,7 +97,8 @@ class RunState:
 
     def holds(self, node: str, item: int, token: int) -> bool:
         """Whether the attempt with this token is the current one of its task run."""
-        return self.nodes[node].tokens.get(item) == token
+        run = self.nodes.get(node)
+        return run is not None and run.tokens.get(item) == token
 
     def _opened(self, e: ev.Opened) -> None:
         run = self.nodes[e.node]

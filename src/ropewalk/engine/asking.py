@@ -79,6 +79,10 @@ class Asker:
     def has_answers(self) -> bool:
         """Whether somebody has answered a question of which the run does not know yet."""
         return bool(self._open) and any(
-            (question.node, question.item) in self._open and question.verdict
+            (question.node, question.item) in self._open and question.verdict and self._is_asked_now(question)
             for question in approvals.of_run(self._db, self._run)
         )
+
+    def _is_asked_now(self, question: approvals.Approval) -> bool:
+        """It is not one that the run had asked before it was reopened, and is about to ask again."""
+        return self._state.nodes[question.node].asked.get(question.item) == question.asked_at

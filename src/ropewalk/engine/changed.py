@@ -10,19 +10,23 @@ from ropewalk.core.expr import to_json
 from ropewalk.core.graph import Body, Graph, body_to_json
 
 
-def changed_nodes(old: Graph, new: Graph) -> tuple[str, ...]:
-    """Nodes whose results do not count any more in the new graph: what changed, and everything after it."""
+def changed_nodes(old: Graph, new: Graph, *, code: bool = True) -> tuple[str, ...]:
+    """Nodes whose results do not count any more in the new graph: what changed, and everything after it.
+
+    Args:
+        code: False: what was computed with other code counts all the same, unless it is called otherwise now.
+    """
     changed: set[str] = set()
     for node_id in new.nodes:
         follows = any(up in changed for up in new.upstream[node_id])
-        if follows or node_id not in old.nodes or _essence(old, node_id) != _essence(new, node_id):
+        if follows or node_id not in old.nodes or _essence(old, node_id, code) != _essence(new, node_id, code):
             changed.add(node_id)
     return tuple(node_id for node_id in new.nodes if node_id in changed)
 
 
 def altered_nodes(old: Graph, new: Graph) -> tuple[str, ...]:
     """Nodes of the new graph that are not what they were, whatever is before them."""
-    return tuple(n for n in new.nodes if n not in old.nodes or _essence(old, n) != _essence(new, n))
+    return tuple(n for n in new.nodes if n not in old.nodes or _essence(old, n, True) != _essence(new, n, True))
 
 
 def check_unchanged(run: int, old: Graph, new: Graph) -> None:
@@ -47,15 +51,15 @@ def check_unchanged(run: int, old: Graph, new: Graph) -> None:
         )  # fmt: skip
 
 
-def _essence(graph: Graph, node_id: str) -> str:
+def _essence(graph: Graph, node_id: str, code: bool) -> str:
     node, spec = graph.nodes[node_id], graph.spec(node_id)
     bindings = {name: to_json(binding) for name, binding in node.bindings.items()}
     when = None if node.when is None else to_json(node.when)
     mapping = None if node.map is None else [node.map.mode, node.map.names]
-    bodies = {key: _body_essence(graph, body) for key, body in graph.bodies.items() if key.startswith(node_id)}
-    return json.dumps([spec.code.digest, bindings, when, mapping, bodies], default=str)
+    bodies = {key: _body_essence(graph, body, code) for key, body in graph.bodies.items() if key.startswith(node_id)}
+    return json.dumps([spec.code.digest if code else "", bindings, when, mapping, bodies], default=str)
 
 
-def _body_essence(graph: Graph, body: Body) -> list[Any]:
-    codes = [graph.tasks[node.task].code.digest for node in body.nodes.values()]
+def _body_essence(graph: Graph, body: Body, code: bool) -> list[Any]:
+    codes = [graph.tasks[node.task].code.digest for node in body.nodes.values()] if code else []
     return [body_to_json(body, places=False), codes]

@@ -162,8 +162,8 @@ class Client:
         One that was interrupted while it took effects back goes on with that, and has then failed or been cancelled.
 
         Args:
-            only: of what has failed try these again, items by node, and of a run that has succeeded what it tolerated
-                to fail; None: all.
+            only: of what has failed, or was tolerated to fail, try these again, items by node; what has succeeded is
+                kept even if its code has changed. None: all, and what has changed.
 
         Raises:
             UsageError: it is still running, or has nothing left to do.
@@ -181,9 +181,8 @@ class Client:
             state = regraph(old, work.graph)
             if _is_over(old) or work.graph.digest != old.base.digest:
                 chosen = None if only is None else {node: sorted(items) for node, items in only.items()}
-                reopened = ev.Reopened(
-                    work.graph.digest, stale(state, changed_nodes(old.base, work.graph)), with_owners(state, chosen)
-                )
+                changed = changed_nodes(old.base, work.graph, code=only is None)
+                reopened = ev.Reopened(work.graph.digest, stale(state, changed), with_owners(state, chosen))
                 with self.db.transaction():
                     runs.put_graph(self.db, work.graph)
                 state.apply(reopened)

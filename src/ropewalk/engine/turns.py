@@ -22,9 +22,10 @@ def _no_time() -> float:
 
 
 class Turns:
-    """Nodes that wait for a turn; those of equal rank first come, first served.
+    """Nodes that wait for a turn, in the order of their aged ranks; those of equal rank first come, first served.
 
-    Joining, leaving and having a turn cost the logarithm of the number of different ranks.
+    `plan.order.aged` defines that order; here it is kept up without sorting. Joining, leaving and having a
+    turn cost the logarithm of the number of different ranks.
 
     Args:
         rank: of a node, asked when it joins; the smallest is served first. None: all are equal.

@@ -8,7 +8,6 @@ from typing import Any
 from ropewalk.core.errors import NotFoundError, UsageError
 from ropewalk.store.database import Database, Row
 
-
 EXPIRED, TOO_LATE = "expired", "nobody answered in time"
 
 

@@ -110,29 +110,22 @@ def _reopen(db: Database, run: int, state: RunState, reset: tuple[str, ...]) -> 
 
 
 def _write(db: Database, run: int, rows: _Rows) -> None:
-    if rows.dropped:
-        db.many("task_run_drop", [(run, node, item) for node, item in rows.dropped])
-    if rows.nodes:
-        db.many("node_run_put", [(run, node, length) for node, length in rows.nodes.items()])
-    if rows.task_runs:
-        db.many("task_run_put", rows.task_runs.values())
-    if rows.attempts:
-        db.many("attempt_put", rows.attempts)
-    if rows.blobs:
-        db.many("blob_put", rows.blobs)
-    if rows.unasked:
-        db.many("approval_drop", rows.unasked)
-    if rows.asked:
-        db.many("approval_put", rows.asked.values())
-    if rows.answered:
-        db.many("approval_close", rows.answered)
-    started = [row for token, row in rows.leases.items() if token not in rows.ended]
-    if started:
-        db.many("lease_put", started)
-    if rows.holds:
-        db.many("lease_hold", rows.holds)
-    if ended := [token for token in rows.ended if token not in rows.leases]:
-        db.many("lease_drop", [(run, token) for token in ended])
+    statements: tuple[tuple[str, list[Row]], ...] = (
+        ("task_run_drop", [(run, node, item) for node, item in rows.dropped]),
+        ("node_run_put", [(run, node, length) for node, length in rows.nodes.items()]),
+        ("task_run_put", list(rows.task_runs.values())),
+        ("attempt_put", rows.attempts),
+        ("blob_put", rows.blobs),
+        ("approval_drop", rows.unasked),
+        ("approval_put", list(rows.asked.values())),
+        ("approval_close", rows.answered),
+        ("lease_put", [row for token, row in rows.leases.items() if token not in rows.ended]),
+        ("lease_hold", rows.holds),
+        ("lease_drop", [(run, token) for token in rows.ended if token not in rows.leases]),
+    )
+    for name, written in statements:
+        if written:
+            db.many(name, written)
     for node, left in rows.cancelled.items():
         db.query("lease_drop_node", run=run, node=node, left=_text(left))
 
@@ -145,31 +138,38 @@ def _project(run: int, batch: Sequence[ev.Event], state: RunState, at: float, ke
         elif isinstance(event, ev.Reused):
             _reused(rows, run, event, state.nodes[event.node], at)
         elif isinstance(event, ev.Started):
-            lease = (run, event.token, event.node, _text(event.items), _text(keys[event.token]), event.worker, at)
-            rows.leases[event.token] = lease
-            if pools := state.nodes[event.node].node.policy.resources.pools:
-                rows.holds.append((_text(dict(pools)), run, event.token))
+            _started(rows, run, event, state.nodes[event.node], keys[event.token], at)
         elif isinstance(event, ev.AttemptFailed):
-            later = sum(
-                isinstance(e, ev.Started) and e.node == event.node and event.item in e.items for e in batch[index:]
-            )
+            later = _starts(batch[index:], event.node, event.item)
             _failed(rows, run, event, state.nodes[event.node], at, later)
-        elif isinstance(event, ev.Opened):
-            rows.nodes[event.node] = event.length
         elif isinstance(event, (ev.Skipped, ev.Cancelled)):
             _ended(rows, run, event, state.nodes[event.node], at)
-        elif isinstance(event, ev.ResultLost):
-            rows.task_runs.pop((event.node, event.item), None)
-            rows.dropped.append((event.node, event.item))
-        elif isinstance(event, ev.Reopened):
-            rows.reset = event.reset
-        elif isinstance(event, ev.Gathered):
-            _gathered(rows, run, event, at)
-        elif isinstance(event, ev.Asked):
-            _asked(rows, run, event)
-        elif isinstance(event, ev.Answered):
-            rows.answered.append((event.verdict, event.by, event.reason, event.at, run, event.node, event.item))
+        else:
+            _project_rare(rows, run, event, at)
     return rows
+
+
+def _project_rare(rows: _Rows, run: int, event: ev.Event, at: float) -> None:
+    """What happens to a task run once, if at all."""
+    if isinstance(event, ev.Opened):
+        rows.nodes[event.node] = event.length
+    elif isinstance(event, ev.ResultLost):
+        rows.task_runs.pop((event.node, event.item), None)
+        rows.dropped.append((event.node, event.item))
+    elif isinstance(event, ev.Reopened):
+        rows.reset = event.reset
+    elif isinstance(event, ev.Gathered):
+        _gathered(rows, run, event, at)
+    elif isinstance(event, ev.Asked):
+        _asked(rows, run, event)
+    elif isinstance(event, ev.Answered):
+        rows.answered.append((event.verdict, event.by, event.reason, event.at, run, event.node, event.item))
+
+
+def _started(rows: _Rows, run: int, e: ev.Started, node: NodeRun, keys: list[str], at: float) -> None:
+    rows.leases[e.token] = (run, e.token, e.node, _text(e.items), _text(keys), e.worker, at)
+    if pools := node.node.policy.resources.pools:  # such a lease has one item, see engine/ledger
+        rows.holds.append((_text(dict(pools)), run, e.token))
 
 
 def _starts(batch: Iterable[ev.Event], node: str, item: int) -> int:

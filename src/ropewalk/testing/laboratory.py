@@ -204,7 +204,7 @@ class Lab:
             process = self._luck.process = Process(self._home, self._luck, self._workers)
             try:
                 with patched(self._luck.at_failpoint, look_s=LOOK_S):
-                    self._go_on(process, story, is_new=story.seq == before)
+                    self._go_on(process, story, before)
                 break
             except (Crashed, StoreError):  # the second where it was about to write
                 if not process.crashed:
@@ -219,7 +219,7 @@ class Lab:
         assert story.result is not None
         return story.result
 
-    def _go_on(self, client: Client, story: _Story, *, is_new: bool) -> None:
+    def _go_on(self, client: Client, story: _Story, before: int) -> None:
         self._catch_up(client, story)
         run = self._find(client, story)
         options = Options(workers=self._workers)
@@ -229,7 +229,7 @@ class Lab:
 
         if run is None:
             story.result = client.run(story.work, options, listen)
-        elif story.is_at_rest and not is_new:
+        elif story.is_at_rest and story.seq > before:
             story.result = client.result(run)
         else:
             story.result = client.resume(run, story.work, options, listen)
