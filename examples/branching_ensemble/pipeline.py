@@ -28,7 +28,8 @@ def ingest() -> pd.DataFrame:
     from sklearn.datasets import load_breast_cancer
 
     data = load_breast_cancer(as_frame=True)
-    return data.data.assign(**{LABEL: data.target == 0})
+    rows: pd.DataFrame = data.data.assign(**{LABEL: data.target == 0})
+    return rows
 
 
 @task

@@ -71,7 +71,7 @@ def learn(search: Search, candidates: list[dict[str, float]], scores: list[float
     context().log_metric("accuracy", max(search.score, scores[best]))
     if scores[best] <= search.score + 0.0005:
         return replace(search, width=search.width / 2, stale=search.stale + 1)
-    return Search(**candidates[best], score=scores[best], width=search.width)
+    return Search(candidates[best]["C"], candidates[best]["gamma"], scores[best], search.width)
 
 
 @task
@@ -92,7 +92,8 @@ def hyperparameter_loop(rounds: int = 12, count: int = 6) -> dict[str, Any]:
 
     def one_round(search: Search) -> Search:
         candidates = propose(search, count=count)
-        return learn(search, candidates, score(each(candidates), data))
+        scores: Any = score(each(candidates), data)
+        return learn(search, candidates, scores)
 
     best = loop(one_round, Search(C=1.0, gamma=1.0), until=is_over, at_most=rounds)
     return {"search": best, "model": train(best, data)}

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ropewalk.core.expr import constant
@@ -123,6 +123,7 @@ def test_starts_are_granted_one_by_one_so_that_each_is_counted_when_it_begins(st
         assert caller.gate.room("limited", 0, "w1", 50) == 1
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from([0, 1, 2]), st.floats(0, 70), st.integers(1, 9)), max_size=25))
 def test_no_window_holds_more_starts_than_allowed_whoever_asks(
     tmp_path_factory: pytest.TempPathFactory, wishes: list[tuple[int, float, int]]

@@ -17,10 +17,12 @@ from ropewalk import (
     Resources,
     Retry,
     RopewalkError,
+    breaker,
     context,
     cross,
     each,
     first_of,
+    limit,
     otherwise,
     pipeline,
     shell,
@@ -74,7 +76,7 @@ def flights(month: int = 6, depth: int = 4) -> Model:
     assert_type(parts.train, list[float])
     first = train(parts.train, depth=depth)
     with when(first.auc >= 0.7):
-        kept = train.options(timeout="1h")(parts.train)
+        kept = train.options(timeout="1h", guards=[limit("api", "5/s"), breaker("db")], expires="1h")(parts.train)
     with otherwise():
         other = train(parts.test)
     return first_of(kept, other)
@@ -110,6 +112,8 @@ def calls_that_are_refused() -> None:
     task(retries=3)  # type: ignore[call-overload]  # there is no such option
     train.options(time_out="1h")  # type: ignore[call-arg]
     train.options(run_if="sometimes")  # type: ignore[arg-type]
+    train.options(guards=["api"])  # type: ignore[list-item]
+    limit("api", 100)  # type: ignore[arg-type]  # of what time?
     pipeline(nightly, names="x")  # type: ignore[call-overload]
 
 

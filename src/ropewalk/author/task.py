@@ -140,7 +140,7 @@ class Task(Generic[P, R_co]):
             check_cache(self.name, policy.cache)
         if self.undo is not None and self.dynamic:
             raise DefinitionError(
-                f"`{self.name}` is dynamic, so it has no effects of its own to undo", code="P251",
+                f"`{self.name}` is dynamic, so it has no effects of its own to undo", code="P248",
                 help=["give the tasks that it calls an undo"],
             )  # fmt: skip
         names = self.signature.parameters

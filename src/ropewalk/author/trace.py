@@ -134,7 +134,7 @@ class Trace:
         if mapping is None and task.policy.partial_ok < 1:
             raise DefinitionError(
                 f"`partial_ok` of `{task.name}` is a share of the items of a map, and this call is not mapped",
-                code="P250", where=site.where(),
+                code="P247", where=site.where(),
                 help=[f"{task.name}(each(…))", f"{task.name}.options(partial_ok=1)(…)    # for this call"],
             )  # fmt: skip
         if task.undo is None:

@@ -27,18 +27,18 @@ def check_undo(undo: inspect.Signature, name: str, task: str, inputs: Iterable[s
     for parameter in undo.parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             raise DefinitionError(
-                f"the undo of `{task}` must name what it takes, not `**{parameter.name}`", code="P251",
+                f"the undo of `{task}` must name what it takes, not `**{parameter.name}`", code="P248",
                 facts=[_choice(task, known)], help=[f"def {name}({', '.join([*known[:1], RESULT])}): …"],
             )  # fmt: skip
         if parameter.name not in known and parameter.name != RESULT:
             guess = did_you_mean(parameter.name, [*known, RESULT])
             raise DefinitionError(
-                f"the undo of `{task}` takes `{parameter.name}`, which is not among what it can be given", code="P251",
+                f"the undo of `{task}` takes `{parameter.name}`, which is not among what it can be given", code="P248",
                 facts=[_choice(task, known)], help=[f"did you mean `{guess}`?"] if guess else [],
             )  # fmt: skip
     if RESULT in known and RESULT in undo.parameters:
         raise DefinitionError(
-            f"`{RESULT}` of the undo of `{task}` may be its input or what it returned", code="P251",
+            f"`{RESULT}` of the undo of `{task}` may be its input or what it returned", code="P248",
             help=[f"give the input of `{task}` another name"],
         )  # fmt: skip
 
@@ -51,7 +51,7 @@ def check_cache(task: str, cache: Cache) -> None:
     """
     if cache.enabled:
         raise DefinitionError(
-            f"`{task}` has an undo, so it cannot be reused: what is reused may have been undone", code="P251",
+            f"`{task}` has an undo, so it cannot be reused: what is reused may have been undone", code="P248",
             help=["remove cache=…: a task with an undo runs each time"],
         )  # fmt: skip
 
@@ -67,7 +67,7 @@ def check_map(undo: Iterable[str], task: str, mapping: MapSpec | None) -> None:
     for name in undo:
         if name in mapping.names:
             raise DefinitionError(
-                f"the undo of `{task}` cannot be given `{name}`, which `cross` combines with others", code="P251",
+                f"the undo of `{task}` cannot be given `{name}`, which `cross` combines with others", code="P248",
                 help=[f"take `{RESULT}`, and let the task return what its undo needs"],
             )  # fmt: skip
 

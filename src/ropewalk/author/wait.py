@@ -14,6 +14,7 @@ from ropewalk.author.constants import plain
 from ropewalk.author.flow import needed_trace
 from ropewalk.author.function import located
 from ropewalk.author.names import check_name
+from ropewalk.author.pipeline import Pipeline
 from ropewalk.author.refs import handle_of, is_reference
 from ropewalk.author.task import Task
 from ropewalk.core.answer import Answer
@@ -114,7 +115,7 @@ def _task(check: Any) -> Task[..., Any]:
     if is_reference(check):
         label = handle_of(check).label
         raise _refusal(f"`wait_for` is given the result of `{label}`, which it is to call itself", f"wait_for({label})")
-    if not callable(check) or not hasattr(check, "__name__"):
+    if isinstance(check, Pipeline) or not callable(check) or not hasattr(check, "__name__"):
         shown = f"a {type(check).__name__.lower()}" if callable(check) else repr(plain(check))[:60]
         raise _refusal(f"`wait_for` needs a task or a function to check with, not {shown}", "wait_for(has_arrived)")
     if check.__name__ == "<lambda>":

@@ -28,6 +28,7 @@ class Row:
 
     run: NodeRun
     owner: str = ""  # the node inside of which it came into being
+    is_dynamic: bool = False  # its result are the nodes of another one
     ran: int = 0  # in this session; of a node with nodes of its own how often these did
     cached: int = 0
     source: int | None = None  # the run that results were taken from, the last one
@@ -125,14 +126,16 @@ class Board:
 
     def _add(self, node_id: str) -> Row:
         owner = self._state.owners.get(node_id)
-        row = self.rows[node_id] = Row(self._state.nodes[node_id], owner[0] if owner else "")
+        row = self.rows[node_id] = Row(
+            self._state.nodes[node_id], owner[0] if owner else "", self._state.spec(node_id).dynamic
+        )
         if owner is None:
             self.tops.append(node_id)
         return row
 
     def row(self, node_id: str) -> Row:
         """The row of a node, which may have come into being just now."""
-        return self.rows.get(node_id) or self._add(node_id)
+        return self.rows[node_id] if node_id in self.rows else self._add(node_id)
 
     def owner_of(self, node_id: str) -> str:
         """The node that a node is inside of; empty: none."""

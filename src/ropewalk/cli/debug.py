@@ -75,7 +75,7 @@ def _failed(session: Session, place: Place) -> Place:
             f"{what} failed", help=[f"name one: ropewalk debug {place.run.number}/{place.node or order[0]}"]
         )
     first = min(rows, key=lambda row: (order.index(row.node), row.item))
-    return replaced(place, node=first.node, item=first.item, turn=None)
+    return replaced(place, node=first.node, item=first.item, turn=None, label="")
 
 
 @contextlib.contextmanager

@@ -16,6 +16,12 @@ from ropewalk.core.taskstate import FAILED, RUNNING
 FIRST_S = 0.3  # a run that is over sooner needs no block, and does not pay for loading what draws it
 EVERY_S = 0.1
 STOPPING = "stopping: what is under way may clean up; Ctrl-C again ends it at once"
+HASTY = "fail_fast"  # what is written of a cancel that a failure has caused begins so
+
+
+def stopping(cancelled_by: str) -> str:
+    """What a person reads while a run stops."""
+    return f"{STOPPING} ({cancelled_by})" if cancelled_by.startswith(HASTY) else STOPPING
 
 
 class Display:
@@ -77,7 +83,7 @@ class Display:
         parts += [f"{running:,} running"] if running else []
         parts += [self._terminal.paint(f"{failed:,} failed", "red")] if failed else []
         parts.append(show_took(time.monotonic() - self._since))
-        return "  " + " · ".join([*parts, *([STOPPING] if board.cancelled_by else [])])
+        return "  " + " · ".join([*parts, *([stopping(board.cancelled_by)] if board.cancelled_by else [])])
 
 
 def _nothing(_node: str) -> dict[str, float]:

@@ -204,7 +204,7 @@ def _chosen(session: Session, places: tuple[str, ...], groups: tuple[str, ...], 
     for place in places:
         found += _at(session, place)
     if not found:
-        raise NotFoundError("nothing is parked", code="P604", help=["ropewalk runs"])
+        raise NotFoundError("nothing is parked", code="P605", help=["ropewalk runs"])
     return list({(letter.run, letter.node, letter.item): letter for letter in found}.values())
 
 
@@ -212,7 +212,7 @@ def _in_group(session: Session, name: str) -> list[DeadLetter]:
     found = deadletters.listing(session.client.db, group=name.lower()) if name.isalnum() else []
     known = sorted({letter.group for letter in found})
     if not found:
-        raise NotFoundError(f"there is no group `{name[:80]}` of dead letters", code="P604", help=["ropewalk dlq"])
+        raise NotFoundError(f"there is no group `{name[:80]}` of dead letters", code="P605", help=["ropewalk dlq"])
     if len(known) > 1:
         raise UsageError(f"{len(known)} groups begin with `{name}`", facts=[", ".join(known[:8])])
     return found
@@ -228,7 +228,7 @@ def _at(session: Session, text: str) -> list[DeadLetter]:
         lacking = (
             f"`{rest[:80]}` of run {run.number} is not parked" if rest else f"nothing is parked of run {run.number}"
         )
-        raise NotFoundError(lacking, code="P604", help=[f"ropewalk dlq list --run {run.number}"])
+        raise NotFoundError(lacking, code="P605", help=[f"ropewalk dlq list --run {run.number}"])
     return found
 
 

@@ -194,7 +194,9 @@ def _commands(client: Client, run: Run, state: RunState, node: Node, item: int) 
 
 
 def _keeping(state: RunState, node: str) -> str:
-    kept = [n for n, run in state.nodes.items() if run.all_succeeded and run.length and not grows(run.node)]
+    anew = {*state.undone, *(undone for undone, _ in state.undone.values())}
+    done = [n for n, run in state.nodes.items() if run.all_succeeded and run.length and not grows(run.node)]
+    kept = [n for n in done if n not in anew]
     spot = spot_of(node, state.graph.nodes)
     start = f"run from `{node}` on" if spot is None else f"go on in {spot}"
     if not kept:

@@ -31,7 +31,7 @@ def show_inside(session: Session, place: Place) -> None:
         session.emit({
             "run": place.run.number,
             "task": place.node,
-            "item": place.item,
+            "item": place.label or place.item,
             "turn": place.turn,
             "inside": {node_id: [row.to_json() for row in found] for node_id, found in rows.items()},
         })  # fmt: skip

@@ -12,7 +12,6 @@ from ropewalk.cli.rows import Line, describe, headline
 from ropewalk.cli.runs import shown_state
 from ropewalk.cli.tolerated import TOLERATED, extent, judged
 from ropewalk.core.nesting import grows, inside_of, spot_of
-from ropewalk.core.noderun import PART
 from ropewalk.core.quantity import show_duration
 from ropewalk.core.special import GROWING, Approval, Loop, Wait
 from ropewalk.core.state import RunState
@@ -98,6 +97,8 @@ class Listing:
             again = f"attempt {row.attempts + 1} follows {headline(row.failure)}"
             detail = headline(row.failure) if row.state == "failed" else again
             return Line(state, label, detail, took_s, depth)
+        if self._place.graph.spec(node_id).dynamic:
+            return Line(state, label, "", took_s, depth)
         detail = describe(row.outputs, row.metrics, {}) if row.outputs else row.state
         return Line(state, label, detail, took_s, depth)
 
@@ -120,8 +121,7 @@ class Listing:
             shown = "cached"
         parts = [_mapped(own, self._lengths[node_id])] if run.node.map is not None else []
         if shown == "failed" and run.node.map is None:
-            failure = run.failures.get(0)
-            parts.append(failed_in(run) if failure is not None and failure.kind == PART else headline(failure))
+            parts.append(failed_in(run) or headline(run.failures.get(0)))
         elif not run.settled and run.node.map is None:
             parts.append(progress_of(run, sum(c.number for c in done)))
         elif run.settled:
@@ -137,6 +137,10 @@ class Listing:
         if not isinstance(run.node.special, Loop):
             return {}
         return {item: until_held(state, self._place.run, self._client.load, node_id, item) for item in run.parts}
+
+    def label_of(self, node_id: str, item: int) -> str:
+        """What an item is called: by its key if it has one, else by its place."""
+        return str(item) if self.state is None else self.state.nodes[node_id].label(item)
 
     def took_of(self, inside: str) -> str:
         """How long it took what is inside of an item."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from ropewalk.cli.numbers import show_count
-from ropewalk.core.noderun import NodeRun, Parts
+from ropewalk.core.noderun import PART, NodeRun, Parts
 from ropewalk.core.special import Loop, Reduce
 
 MOST_FAILED = 5  # nodes inside of others that failed: so many are listed
@@ -55,7 +55,9 @@ def _loops(special: Loop, parts: Mapping[int, Parts], held: Mapping[int, bool | 
 
 
 def failed_in(run: NodeRun) -> str:
-    """Where a node failed that is not mapped."""
+    """In which turn a node failed that is not mapped; empty: nothing inside of it did."""
+    if all(failure.kind != PART for failure in run.failures.values()):
+        return ""
     if isinstance(run.node.special, Loop) and 0 in run.parts:
         return f"failed in turn {run.parts[0].turn:,} of at most {run.node.special.at_most:,}"
     return "a call failed" if isinstance(run.node.special, Reduce) else "a task of it failed"

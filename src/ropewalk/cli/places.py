@@ -15,8 +15,8 @@ from ropewalk.store import runs
 from ropewalk.store.runs import Run
 
 _RECENT = 500  # runs among which a prefix of a name is looked for
-_ITEM = re.compile(r"(.+?)(?:/(\d+)|\[(\d+)\])")
-_TURN = re.compile(r"(.+?)(?:/|\[)(\d+)\]?/(\d+)")  # of a loop that is mapped
+_NUMBER = re.compile(r"[^/\[\]]+")
+_NUMBERS = re.compile(r"(?:/[^/\[\]]+|\[[^/\[\]]+\])+")  # after the name of a node
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,10 @@ class Place:
     node: str | None = None
     item: int | None = None
     turn: int | None = None
+    label: str = ""  # what the item is called, where it has a key
 
     def __str__(self) -> str:
-        numbers = (str(number) for number in (self.item, self.turn) if number is not None)
+        numbers = (str(number) for number in (self.label or self.item, self.turn) if number is not None)
         return "/".join([str(self.run.number), *([self.node] if self.node else []), *numbers])
 
     @property
@@ -103,14 +104,9 @@ def find_place(client: Client, text: str) -> Place:
     graph = client.run_graph(run)
     if not rest:
         return Place(run, graph)
-    if rest in graph.nodes:
-        return Place(run, graph, rest)
-    match = _ITEM.fullmatch(rest)
-    if match and match[1] in graph.nodes:
-        return _item_or_turn(Place(run, graph, match[1]), int(match[2] or match[3]))
-    turn = _TURN.fullmatch(rest)
-    if turn and turn[1] in graph.nodes and isinstance(graph.nodes[turn[1]].special, Loop):
-        return Place(run, graph, turn[1], int(turn[2]), int(turn[3]))
+    for end in range(len(rest), 0, -1):
+        if rest[:end] in graph.nodes and (place := _within(client, Place(run, graph, rest[:end]), rest[end:])):
+            return place
     guess = did_you_mean(rest, graph.nodes)
     raise NotFoundError(
         f"run {run.number} has no task `{rest[:80]}`",
@@ -119,9 +115,28 @@ def find_place(client: Client, text: str) -> Place:
     )
 
 
-def _item_or_turn(place: Place, number: int) -> Place:
-    """The item, or of a node that is not mapped and has turns, a turn."""
-    node = place.graph.nodes[place.node or ""]
-    if grows(node) and node.map is None:
-        return replace(place, turn=number)
-    return replace(place, item=number)
+def _within(client: Client, place: Place, rest: str) -> Place | None:
+    """What follows the name of a node: an item by its number or key, and of a loop the turn; None: nothing such."""
+    if not rest:
+        return place
+    if not _NUMBERS.fullmatch(rest):
+        return None
+    node, numbers = place.graph.nodes[place.node or ""], _NUMBER.findall(rest)
+    if node.map is not None or not grows(node):
+        text = numbers.pop(0)
+        labels = _labels(client, place) if node.map is not None else ()
+        if text not in labels and not text.isdecimal():
+            return None
+        item = labels.index(text) if text in labels else int(text)
+        place = replace(place, item=item, label=labels[item] if item < len(labels) else "")
+    if not numbers:
+        return place
+    has_turns = isinstance(node.special, Loop) or (grows(node) and node.map is None)
+    return replace(place, turn=int(numbers[0])) if has_turns and len(numbers) == 1 and numbers[0].isdecimal() else None
+
+
+def _labels(client: Client, place: Place) -> tuple[str, ...]:
+    """What the items of a node are called in its run, where any items have keys."""
+    if not any(node.map is not None and node.map.key for node in place.graph.nodes.values()):
+        return ()
+    return client.past.state(place.run).nodes[place.node or ""].labels

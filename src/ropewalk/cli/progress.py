@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ropewalk.cli.board import Board
-from ropewalk.cli.display import STOPPING, Display
+from ropewalk.cli.display import Display, stopping
 from ropewalk.cli.history import Before, changes, run_before
 from ropewalk.cli.plain import Plain
 from ropewalk.cli.session import Session
@@ -78,7 +78,7 @@ class Progress:
         if self.board.cancelled_by and not self._warned:
             self._warned = True
             if self._display is None:  # which says so itself
-                self._session.note(STOPPING)
+                self._session.note(stopping(self.board.cancelled_by))
 
     def _begin(self, step: Step) -> None:
         session = self._session

@@ -47,14 +47,19 @@ def report(session: Session, progress: Progress, run: Run, state: RunState, took
         listed = not session.as_json and session.out.width is not None and session.verbosity >= 0
         for index, error in enumerate(errors_of(session, run, state)):
             session.err.write(("\n" if index or listed else "") + error_block(error, session.err))
-    elif run.state == "succeeded" and (session.as_json or session.out.width is None):
-        if note := parked_note(session.client, run):
-            session.note(note)
-    elif run.state == "cancelled" and (session.as_json or session.out.width is None):
-        session.note(f"run {run.number} was cancelled; go on: ropewalk resume {run.number}")
-    elif run.state == "paused" and (session.as_json or session.out.width is None):
-        for text in what_to_type(session.client, run):
+    elif session.as_json or session.out.width is None:
+        for text in _notes(session, run):
             session.note(text)
+
+
+def _notes(session: Session, run: Run) -> Iterator[str]:
+    """What a person should know of a run whose rows are not listed."""
+    if run.state == "succeeded" and (note := parked_note(session.client, run)):
+        yield note
+    elif run.state == "cancelled":
+        yield f"run {run.number} was cancelled; go on: ropewalk resume {run.number}"
+    elif run.state == "paused":
+        yield from what_to_type(session.client, run)
 
 
 def errors_of(session: Session, run: Run, state: RunState) -> list[RopewalkError]:
@@ -116,7 +121,7 @@ def _next(session: Session, run: Run, state: RunState) -> Iterator[str]:
         before = run_before(session.client, run)
         if before is not None:
             yield f"  compare:  ropewalk diff {before.number} {run.number}"
-        elif variation := _variation(state.graph, run):
+        elif variation := _variation(state.base, run):
             yield f"  compare:  ropewalk run {variation}"
 
 

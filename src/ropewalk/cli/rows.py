@@ -65,15 +65,14 @@ def _detail(row: Row, state: str, before: Before) -> str:
     if text := _of_a_wait(row, state):
         return text
     if state == "failed":
-        failure = next(iter(row.run.failures.values()), None)
-        return failed_in(row.run) if failure is not None and failure.kind == PART else headline(failure)
+        return failed_in(row.run) or headline(next(iter(row.run.failures.values()), None))
     if state == "running" and row.progress is not None:
         done, total = row.progress
         return f"{bar(done, total)} {done:g} of {total:g}"
     if row.retry is not None and state in ("ready", "running"):
         return f"attempt {row.retries + 1}, after {headline(row.retry.failure)}"
     if state == "succeeded":
-        return describe(row.outputs, row.metrics, before(row.id) if row.metrics else {})
+        return "" if row.is_dynamic else describe(row.outputs, row.metrics, before(row.id) if row.metrics else {})
     return "" if state in ("waiting", "ready", "running") else state
 
 
@@ -168,7 +167,7 @@ def _laid_out(line: Line, names: int, room: tuple[int, int], terminal: Terminal)
     mark, style = MARKS[line.state]
     detail = fit(line.detail, room[0] - 1 if line.took else room[1])
     painted = terminal.paint(detail, style) if line.state in ("cached", "kept", "failed", "skipped") else detail
-    names = max(8, names - 2 * line.depth)
+    names = max(1, names - 2 * line.depth)
     name = f"{'  ' * line.depth}{terminal.paint(mark, style)} {pad(fit(line.name, names), names)}"
     text = f"  {name}    {pad(painted, room[0])}{line.took}"
     return text.rstrip()

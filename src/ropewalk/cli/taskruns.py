@@ -57,7 +57,7 @@ def _item_line(session: Session, row: TaskRun, inside: Listing | None, place: Pl
     state = "cached" if row.source is not None else row.state
     took = show_duration(row.wall_s) if row.wall_s and row.source is None else ""
     if inside is not None:
-        took = inside.took_of(f"{place.inside}{row.item}/")
+        took = inside.took_of(f"{place.inside}{inside.label_of(place.node or '', row.item)}/")
     detail = headline(row.failure) if row.failure is not None else describe(row.outputs, row.metrics, {}) or row.detail
     return (f"[{row.item}]", paint_state(state, session.out), detail, took)
 

@@ -13,6 +13,7 @@ from ropewalk.core import expr as ex
 from ropewalk.core.code import CodeFingerprint
 from ropewalk.core.errors import DefinitionError, VersionError
 from ropewalk.core.expr import Expr, Ref
+from ropewalk.core.guard import check_guards
 from ropewalk.core.policy import Policy, RunPolicy
 from ropewalk.core.special import KINDS, Special, kind_of, mark_of
 from ropewalk.core.special import from_json as special_from_json
@@ -233,7 +234,7 @@ def make_graph(
     """A checked graph with its nodes in topological order (the order given, as far as it goes).
 
     Raises:
-        DefinitionError: it is empty, refers to unknown nodes, has a node of an unknown kind, or a cycle.
+        DefinitionError: it is empty, refers to unknown nodes, has a cycle, or guards of one name that differ.
     """
     if not nodes:
         raise DefinitionError(
@@ -243,7 +244,10 @@ def make_graph(
         for ref in node.refs():
             if ref.node not in nodes:
                 raise DefinitionError(f"node `{node.id}` refers to `{ref.node}`, which is not there", code="P212")
-    return Graph(name, tasks, {node_id: nodes[node_id] for node_id in topological(nodes)}, **rest)
+    made = Graph(name, tasks, {node_id: nodes[node_id] for node_id in topological(nodes)}, **rest)
+    every = [*nodes.values(), *(node for body in made.bodies.values() for node in body.nodes.values())]
+    check_guards((node.id, node.policy.guards) for node in every)
+    return made
 
 
 def make_body(nodes: Mapping[str, Node], output: Expr, slots: tuple[str, ...] = (), until: Expr | None = None) -> Body:

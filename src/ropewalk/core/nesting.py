@@ -14,14 +14,14 @@ class Spot:
     """Where a node is that came into being: in an item or turn of another one."""
 
     owner: str
-    item: int | None  # of an owner that is mapped
+    item: str  # of an owner that is mapped what the item is called; else empty
     turn: int | None  # of a loop
     name: str  # what it is called there
 
     def __str__(self) -> str:
         """For people, after what it is about: "turn 3 of `step`"."""
         places = [f"turn {self.turn}"] if self.turn is not None else []
-        places += [f"item {self.item}"] if self.item is not None else []
+        places += [f"item {self.item}"] if self.item else []
         return " of ".join([*places, f"`{self.owner}`"])
 
 
@@ -46,19 +46,15 @@ def spot_of(node_id: str, nodes: Mapping[str, Node]) -> Spot | None:
 
 
 def _spot(owner: Node, rest: str) -> Spot | None:
-    item = turn = None
-    number, _, name = rest.partition("/")
-    if not number.isdecimal():
-        return None
+    item, number, name = "", *rest.partition("/")[::2]
     if owner.map is not None:
-        item = int(number)
+        item = number
         if isinstance(owner.special, Loop):
             number, _, name = name.partition("/")
-    if isinstance(owner.special, Loop):
-        if not number.isdecimal():
-            return None
-        turn = int(number)
-    return Spot(owner.id, item, turn, name)
+    numbered = owner.map is None or isinstance(owner.special, Loop)
+    if not name or (numbered and not number.isdecimal()):
+        return None
+    return Spot(owner.id, item, int(number) if isinstance(owner.special, Loop) else None, name)
 
 
 def template_of(node_id: str, nodes: Mapping[str, Node]) -> str:

@@ -34,7 +34,13 @@ def with_options(policy: Policy, options: Mapping[str, Any]) -> Policy:
             raise _unknown(name, [*_TASK, *_TIMES, "undo", "name"])
     if times:
         changes["timing"] = timing.checked(replace(policy.timing, **times))
-    return replace(policy, **changes)
+    made = replace(policy, **changes)
+    if made.retry.on_oom and made.resources.memory_bytes is None:
+        raise DefinitionError(
+            "`on_oom` has no memory to multiply",
+            code="P223", help=['resources=Resources(memory="2Gi"), retry=Retry(3, on_oom="memory*2")'],
+        )  # fmt: skip
+    return made
 
 
 def run_policy(options: Mapping[str, Any]) -> RunPolicy:

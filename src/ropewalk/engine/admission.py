@@ -22,8 +22,8 @@ class Gate(Protocol):
     def take(self, node: str, items: Sequence[int], token: int, worker: str) -> None:
         """These start now, under one lease."""
 
-    def end(self, node: str, item: int, token: int, failed: bool) -> None:
-        """One of them has ended or was given back."""
+    def end(self, node: str, item: int, token: int, failed: bool | None) -> None:
+        """One of them has ended or was given back; `failed` is None when that says nothing about what it used."""
 
     def next_s(self, now: float) -> float:
         """Seconds until a gate that is shut may open by itself; infinite: only when something ends."""
@@ -51,7 +51,7 @@ class Admission:
         """What each attempt under a lease gets of the machine."""
         return Given() if self._ledger is None else self._ledger.given(token)
 
-    def end(self, node: str, item: int, token: int, failed: bool) -> None:
+    def end(self, node: str, item: int, token: int, failed: bool | None) -> None:
         for gate in self._gates:
             gate.end(node, item, token, failed)
 

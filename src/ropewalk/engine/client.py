@@ -20,7 +20,7 @@ from ropewalk.core.reopen import stale, with_owners
 from ropewalk.core.state import RunState, fold, regraph
 from ropewalk.core.taskstate import FAILED
 from ropewalk.engine.admission import Admission
-from ropewalk.engine.capacity import all_nodes, check_schedulable, measure
+from ropewalk.engine.capacity import all_nodes, check_schedulable, measure, misfit
 from ropewalk.engine.changed import changed_nodes
 from ropewalk.engine.checkpoint import removing
 from ropewalk.engine.clock import SlewedClock
@@ -303,10 +303,13 @@ class Client:
         listener = removing(self.home, run.number, listener)
         last = log.read(self.db, run.number, after=run.seq - 1)
         clock = SlewedClock(self._clock, last[-1].at if last else 0.0)
-        ledger = Ledger(state, measure(executor.slots, self.home.root), clock)
+        capacity = measure(executor.slots, self.home.root)
+        ledger = Ledger(state, capacity, clock)
         gates = (PoolGate(self.db, run.number, state, clock), Guards(self.db, run.number, state, clock))
         ranking = order_of(self.db, state.graph, executor.slots, run.created_at)
-        means = Means(preparer, reuse, Admission(gates, ledger), ranking)
+        means = Means(
+            preparer, reuse, Admission(gates, ledger), ranking, lambda node: misfit(node, capacity, sizes(self.db))
+        )
         return Scheduler(self.db, run, state, executor, means, listener, clock)
 
     @contextlib.contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from ropewalk.core import events as ev
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import Failure, Outputs
+from ropewalk.core.errors import RopewalkError
 from ropewalk.core.expr import Unavailable
 from ropewalk.core.graph import Body, Node, body_from_json
 from ropewalk.core.grow import TEMPLATE
@@ -29,9 +31,15 @@ def grows(node: Node) -> bool:
 class Grower:
     """Says what follows for a ready task run of a node that grows."""
 
-    def __init__(self, state: RunState, resolver: Resolver) -> None:
+    def __init__(
+        self,
+        state: RunState,
+        resolver: Resolver,
+        misfit: Callable[[Node], RopewalkError | None] = lambda _: None,
+    ) -> None:
         self._state = state
         self._resolver = resolver
+        self._misfit = misfit
 
     def advance(self, node_id: str, item: int) -> ev.Event:
         """Its nodes come into being, or those of the next turn, or it has ended.
@@ -39,6 +47,7 @@ class Grower:
         Raises:
             Unavailable: something that it is given is not there.
             TypeError, LookupError: what it maps over is not a list, or has no such item.
+            RopewalkError: one of its nodes could never start.
         """
         run = self._state.nodes[node_id]
         if item not in run.parts:
@@ -61,6 +70,8 @@ class Grower:
         args: dict[str, ex.Expr] = {}
         if isinstance(node.special, Grow):
             body = body_from_json(json.loads(self._value(self._argument(node, "nodes", item))))
+            if error := next(filter(None, map(self._misfit, body.nodes.values())), None):
+                raise error
         elif isinstance(node.special, Reduce):
             body = self._tree(node, node.special.width)
         elif isinstance(node.special, Loop):

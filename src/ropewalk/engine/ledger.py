@@ -131,7 +131,7 @@ class Ledger:
         lease = self._leases[token]
         return Given(lease.ask.vector.memory_bytes or None, lease.gpus)
 
-    def end(self, node: str, item: int, token: int, failed: bool) -> None:
+    def end(self, node: str, item: int, token: int, failed: bool | None) -> None:
         lease = self._leases.get(token)
         if lease is None:
             return

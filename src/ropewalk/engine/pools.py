@@ -56,7 +56,7 @@ class PoolGate:
             self._own.update({pool: slots * len(items) for pool, slots in asked})
             self._refused = False
 
-    def end(self, node: str, item: int, token: int, failed: bool) -> None:
+    def end(self, node: str, item: int, token: int, failed: bool | None) -> None:
         if token not in self._leases:
             return
         self._own.subtract(dict(self._asked(node)))

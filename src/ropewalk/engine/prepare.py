@@ -136,7 +136,7 @@ class Preparer:
         continues = "equal" if self._reuse and cache.enabled else "own"
         job = Job(
             self._jobs, self._run, node.id, node.task, spec.outputs, tuple(sources.items()), names, timeout_s,
-            continues=continues, wait=wait, function=spec.function, dynamic=spec.dynamic,
+            continues=continues, cpu=node.policy.resources.cpu, wait=wait, function=spec.function, dynamic=spec.dynamic,
         )  # fmt: skip
         ignored = frozenset(cache.ignore)
         shared = [(name, self.resolver.identity(s)) for name, s in sources.items() if name not in ignored]

@@ -74,8 +74,8 @@ class Queue:
 
     @property
     def later(self) -> bool:
-        """Whether something waits for its time."""
-        return bool(self._later)
+        """Whether something waits for its time, or for the next `flush`."""
+        return bool(self._later or self._released)
 
     def park(self, key: str, node: str, item: int) -> None:
         """Hold a task run back until its key, which is being computed elsewhere, is released."""

@@ -12,7 +12,8 @@ from ropewalk.core import events as ev
 from ropewalk.core.artifact import Failed, Failure, Succeeded, Usage
 from ropewalk.core.decide import Decider, Kill
 from ropewalk.core.failpoint import failpoint
-from ropewalk.core.noderun import NOT_YET, RETURNED
+from ropewalk.core.guard import verdict
+from ropewalk.core.noderun import RETURNED
 from ropewalk.core.settle import lost_events, settle
 from ropewalk.core.state import RunState
 from ropewalk.engine.asking import Asker
@@ -183,7 +184,7 @@ class Scheduler:
 
     def _claim(self) -> list[_Claim]:
         def is_due(node_id: str, order: Order) -> bool:
-            due = self._supply.is_due(node_id, order.item)
+            due = self._supply.is_due(node_id, order.item) and not self._supply.holds_back(node_id, order.item)
             if not due:
                 self._supply.release(order.key)
             return due
@@ -202,6 +203,7 @@ class Scheduler:
         now = self._clock()
         self._decider.feed(ev.Started(node_id, items, token, worker, now))
         self._admission.take(node_id, items, token, worker)
+        given = self._admission.given(token)
         granted = [
             Order(
                 prepared.job.id,
@@ -210,6 +212,8 @@ class Scheduler:
                 token,
                 order.key,
                 order.sources,
+                given.memory_bytes,
+                given.gpus,
                 waited_s=now - run.since.get(order.item, now),
             )
             for order in orders
@@ -224,11 +228,12 @@ class Scheduler:
             self._progress.append(report)
             return
         node_id, item, token = report.node, report.item, report.token
-        if not self._state.holds(node_id, item, token):
+        held = self._state.holds(node_id, item, token)
+        self._admission.end(node_id, item, token, _has_failed(report) if held else None)
+        if not held:
             return  # a late report of an attempt that has lost its lease
         order = self._granted.pop((node_id, item))
         self._supply.release(order.key)
-        self._admission.end(node_id, item, token, _has_failed(report))
         if isinstance(report, Returned):
             failure = Failure(RETURNED, "it was not begun")
             self._decider.feed(ev.AttemptFailed(node_id, item, token, failure, self._clock(), counted=False))
@@ -298,8 +303,9 @@ class Scheduler:
         return min(self._supply.queue.next_s(now), self._admission.next_s(now), LOOK_S)
 
 
-def _has_failed(report: Done | Ended | Returned) -> bool:
-    """Whether an attempt says something bad about what it used; a check that has found nothing yet does not."""
-    if isinstance(report, Done):
-        return isinstance(report.outcome, Failed) and report.outcome.failure.kind != NOT_YET
-    return True
+def _has_failed(report: Done | Ended | Returned) -> bool | None:
+    """Whether an attempt says something good or bad about what it used; None: neither."""
+    if isinstance(report, Returned):
+        return None
+    failure = report.failure if isinstance(report, Ended) else getattr(report.outcome, "failure", None)
+    return verdict("" if failure is None else failure.kind)

@@ -27,9 +27,15 @@ class Startable:
         self.turns = Turns() if turns is None else turns  # nodes with orders
         self._orders: dict[str, deque[Order]] = {}
         self._items: set[tuple[str, int]] = set()
+        self._shut_out: set[str] = set()  # nodes for which there was no room when they were last offered
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def open(self) -> int:
+        """How many there are for which there may be room."""
+        return len(self._items) - sum(len(self._orders[node]) for node in self._shut_out)
 
     def add(self, node: str, order: Order) -> None:
         if node not in self._orders:
@@ -66,13 +72,18 @@ class Startable:
             orders = self._orders[node]
             while orders and (offer := executor.offer(node, len(orders), taken)) is not None:
                 worker, most = offer
+                if not is_due(node, orders[0]):
+                    self._items.remove((node, orders.popleft().item))
+                    continue
                 most = room(node, orders[0].item, worker, most)
                 if most == 0:
+                    self._shut_out.add(node)
                     break
-                if due := self._take(node, most, is_due):
-                    taken.add(worker)
-                    self.turns.served(node)
-                    yield worker, node, due
+                self._shut_out.discard(node)
+                due = self._take(node, most, is_due)
+                taken.add(worker)
+                self.turns.served(node)
+                yield worker, node, due
             else:
                 refusals += bool(orders)
             self._settle(node)
@@ -90,6 +101,7 @@ class Startable:
     def _settle(self, node: str) -> None:
         if not self._orders[node]:
             del self._orders[node]
+            self._shut_out.discard(node)
             self.turns.leave(node)
 
     def withdraw(self, node: str) -> list[Order]:
@@ -97,6 +109,7 @@ class Startable:
         if node not in self._orders:
             return []
         orders = list(self._orders.pop(node))
+        self._shut_out.discard(node)
         self.turns.leave(node)
         self._items.difference_update((node, order.item) for order in orders)
         return orders

@@ -12,6 +12,7 @@ from ropewalk.core.cache import Cache
 from ropewalk.core.decide import Command, Decider, Open, Run
 from ropewalk.core.errors import RopewalkError
 from ropewalk.core.expr import Unavailable
+from ropewalk.core.graph import Node
 from ropewalk.core.settle import settle
 from ropewalk.core.special import Approval
 from ropewalk.core.state import RunState
@@ -43,6 +44,7 @@ class Means:
     reuse: Reuse
     admission: Admission = field(default_factory=Admission)
     ranking: Ranking = Ranking()
+    misfit: Callable[[Node], RopewalkError | None] = lambda _: None  # why a node could never start
 
 
 class Supply:
@@ -60,7 +62,7 @@ class Supply:
         self._state = state
         self._decider = decider
         self._preparer = means.preparer
-        self._grower = Grower(state, means.preparer.resolver)
+        self._grower = Grower(state, means.preparer.resolver, means.misfit)
         self._reuse = means.reuse
         self._asker = asker
         self._punctual = punctual
@@ -92,7 +94,7 @@ class Supply:
 
     def look_up(self) -> bool:
         """Work out the keys of some ready task runs and reuse what is known; whether anything came of it."""
-        if len(self.startable) >= CHUNK:
+        if self.startable.open >= CHUNK and not self.queue.turns.before(self.startable.turns):
             return False
         now = self._clock()
         orders: dict[str, list[tuple[str, Order]]] = {}
@@ -115,7 +117,8 @@ class Supply:
     def _order(self, node_id: str, item: int, now: float) -> Order | None:
         """What a worker is to do for a task run; None: no worker is needed."""
         node = self._state.nodes[node_id].node
-        if node.policy.timing is not ALWAYS and self._holds_back(node_id, item, now):
+        needs_no_worker = grows(node) or isinstance(node.special, Approval)
+        if needs_no_worker and self.holds_back(node_id, item):
             return None
         if grows(node):
             self._decider.feed(self._grower.advance(node_id, item))
@@ -127,8 +130,11 @@ class Supply:
         sources = self._preparer.sources(prepared, item)
         return Order(prepared.job.id, item, 0, 0, self._preparer.key(prepared, sources), sources)
 
-    def _holds_back(self, node_id: str, item: int, now: float) -> bool:
-        """Whether it is too early, or too late, for a task run."""
+    def holds_back(self, node_id: str, item: int) -> bool:
+        """Whether it is too early for a task run, which is put back then, or too late."""
+        if self._state.nodes[node_id].node.policy.timing is ALWAYS:
+            return False
+        now = self._clock()
         if reason := self._punctual.expired(node_id, item, now):
             self._decider.feed(ev.Skipped(node_id, (item,), reason))
             return True
@@ -155,7 +161,7 @@ class Supply:
                     self._decider.feed(_reused(node_id, order, hit))
                 elif nodes[node_id].node.policy.cache.enabled and self._reuse.is_computing(key):
                     self.queue.park(key, node_id, order.item)
-                else:
+                elif not self.holds_back(node_id, order.item):
                     self._reuse.begin(key)
                     self.startable.add(node_id, order)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,12 @@ from ropewalk.core import expr as ex
 from ropewalk.core.cache import Cache
 from ropewalk.core.code import CodeFingerprint
 from ropewalk.core.expr import Expr, Ref
-from ropewalk.core.graph import Graph, MapSpec, Node, TaskSpec, make_graph
-from ropewalk.core.policy import Policy, RunIf
+from ropewalk.core.graph import Body, Graph, MapSpec, Node, TaskSpec, make_graph
+from ropewalk.core.policy import Policy, RunIf, RunPolicy
 from ropewalk.core.retry import Retry
+from ropewalk.core.special import Approval
+from ropewalk.testing.bounds import random_bounds, random_run_policy
+from ropewalk.testing.growth import random_special
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -45,7 +48,25 @@ def big(**inputs: Any) -> str:
     return f"{number(**inputs):02d}" * (BIG_BYTES // 2)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {"number": number, "several": several, "none": none, "big": big}
+def total(items: list[Any], **inputs: Any) -> int:
+    """A number that depends on all of a list."""
+    return number(items=items, **inputs)
+
+
+def found(after_s: float, **inputs: Any) -> bool:
+    """A check that finds what it looks for; a simulation looks at its clock instead."""
+    return True
+
+
+def undone(result: Any) -> None:
+    """Take an effect back that there never was."""
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "number": number, "several": several, "none": none, "big": big, "total": total, "found": found, "undone": undone,
+}  # fmt: skip
+ORDINARY = ("number", "several", "none", "big")
+INPUTS = {"total": (("items", "list"),), "undone": (("result", ""),)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +81,38 @@ class Shape:
     retried: float = 0.5
     shared: float = 0.15  # nodes that compute the same key
     uncached: float = 0.15
+    special: float = 0.0  # more than a call: a loop, a wait, a question …
+    bounded: float = (
+        0.0  # limits, pools, cores, guards, times, tolerated failures, effects; and rules for the whole run
+    )
 
 
 def random_graph(rng: Random, size: int, shape: Shape = Shape()) -> Graph:
     """A graph of `size` nodes, `n0` to the last; equal generators give equal graphs."""
-    tasks = {
+    nodes: dict[str, Node] = {}
+    bodies: dict[str, Body] = {}
+    for index in range(size):
+        if shape.special and rng.random() < shape.special:
+            node = random_special(rng, f"n{index}", nodes, bodies)
+        else:
+            node = _random_node(rng, f"n{index}", nodes, shape)
+        if shape.bounded:
+            node = replace(node, policy=random_bounds(rng, node, shape.bounded))
+        nodes[node.id] = node
+    output = ex.Build("list", (), tuple(Ref(n) for n in nodes))
+    policy = random_run_policy(rng) if shape.bounded else RunPolicy()
+    return make_graph("random", _tasks(), nodes, output=output, bodies=bodies, policy=policy)
+
+
+def _tasks() -> dict[str, TaskSpec]:
+    made = {
         name: TaskSpec(
-            name, f"{function.__module__}:{name}", code=CodeFingerprint(hashlib.sha256(name.encode()).hexdigest())
+            name, f"{function.__module__}:{name}", INPUTS.get(name, ()),
+            code=CodeFingerprint(hashlib.sha256(name.encode()).hexdigest()),
         )
         for name, function in FUNCTIONS.items()
-    }
-    nodes: dict[str, Node] = {}
-    for index in range(size):
-        node = _random_node(rng, f"n{index}", nodes, shape)
-        nodes[node.id] = node
-    return make_graph("random", tasks, nodes, output=ex.Build("list", (), tuple(Ref(n) for n in nodes)))
+    }  # fmt: skip
+    return made | {name: TaskSpec(name, "") for name in ("owner", "approve")}
 
 
 def graphs(most: int = 8, shape: Shape = Shape()) -> SearchStrategy[Graph]:
@@ -85,8 +123,9 @@ def graphs(most: int = 8, shape: Shape = Shape()) -> SearchStrategy[Graph]:
 
 
 def _random_node(rng: Random, node_id: str, nodes: dict[str, Node], shape: Shape) -> Node:
-    task = rng.choices(tuple(FUNCTIONS), (6, 3, 0.5, 1))[0]
-    ups = rng.sample(sorted(nodes), min(len(nodes), rng.choice((0, 1, 1, 2, 2, 3))))
+    task = rng.choices(ORDINARY, (6, 3, 0.5, 1))[0]
+    given = sorted(up for up, node in nodes.items() if not isinstance(node.special, Approval))
+    ups = rng.sample(given, min(len(given), rng.choice((0, 1, 1, 2, 2, 3))))
     bindings: dict[str, Expr] = {f"i{k}": _random_input(rng, up, nodes, shape) for k, up in enumerate(ups)}
     if rng.random() >= shape.shared:
         bindings["own"] = ex.constant(node_id)
@@ -98,7 +137,8 @@ def _random_node(rng: Random, node_id: str, nodes: dict[str, Node], shape: Shape
 
 def _random_input(rng: Random, up: str, nodes: dict[str, Node], shape: Shape) -> Expr:
     if rng.random() < shape.fallback:
-        return ex.FirstOf((Ref(up), Ref(rng.choice(sorted(nodes)))))
+        others = sorted(other for other, node in nodes.items() if not isinstance(node.special, Approval))
+        return ex.FirstOf((Ref(up), Ref(rng.choice(others))))
     if rng.random() < 0.1:
         return ex.Build("list", (), (Ref(up), ex.constant(1)))
     return Ref(up)
@@ -126,7 +166,7 @@ def _is_mapped(binding: Expr, nodes: dict[str, Node]) -> bool:
 
 def _random_condition(rng: Random, nodes: dict[str, Node]) -> Expr:
     """A comparison with a number: an error for the results that are lists or texts."""
-    numbers = [n.id for n in nodes.values() if n.task == "number" and n.map is None]
+    numbers = [n.id for n in nodes.values() if n.task in ("number", "total") and n.map is None]
     up = rng.choice(numbers if numbers and rng.random() < 0.9 else sorted(nodes))
     condition: Expr = ex.Op("ge", (Ref(up), ex.constant(rng.choice((20, 50, 80)))))
     return ex.Op("not", (condition,)) if rng.random() < 0.5 else condition

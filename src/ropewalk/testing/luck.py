@@ -131,7 +131,7 @@ class Luck:
     def begins(self, order: Order, node: str) -> None:
         pass
 
-    def ends(self, order: Order) -> None:
+    def ends(self, order: Order, node: str) -> None:
         pass
 
     def at_failpoint(self, name: str) -> None:

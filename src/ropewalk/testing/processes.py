@@ -70,26 +70,29 @@ def bury(home: Path, stage: Stage, find: Callable[[Client], Run | None]) -> None
 
 
 @contextlib.contextmanager
-def patched(at_failpoint: Callable[[str], None], look_s: float | None = None) -> Iterator[None]:
+def patched(
+    at_failpoint: Callable[[str], None], look_s: float | None = None, machine: Capacity = PLENTY
+) -> Iterator[None]:
     """Be told of each moment between two writes; and leave what this machine is and has out of the play.
 
     Args:
         look_s: how often schedulers look at the store; None: as often as they do.
+        machine: what each scheduler finds that it has.
     """
     looks = [] if look_s is None else [scheduler_module, pools_module, punctual_module]
     with contextlib.ExitStack() as stack:
         for module in looks:
             stack.enter_context(patch.object(module, "LOOK_S", look_s))
-        stack.enter_context(_played(at_failpoint))
+        stack.enter_context(_played(at_failpoint, machine))
         yield
 
 
 @contextlib.contextmanager
-def _played(at_failpoint: Callable[[str], None]) -> Iterator[None]:
+def _played(at_failpoint: Callable[[str], None], machine: Capacity) -> Iterator[None]:
     with (
         patch.object(scheduler_module, "failpoint", at_failpoint),
         patch.object(database_module, "failpoint", at_failpoint),
         patch.object(client_module, "collect", lambda *_: {}),
-        patch.object(client_module, "measure", lambda *_: PLENTY),
+        patch.object(client_module, "measure", lambda *_: machine),
     ):
         yield

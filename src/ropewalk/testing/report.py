@@ -21,6 +21,7 @@ class Report:
     commits: int = 0
     crashes: int = 0
     cancels: int = 0
+    pauses: int = 0
     lost_blobs: int = 0
     full_disks: int = 0
     trace: str = ""  # digest of all that happened: equal seeds have equal ones
@@ -33,7 +34,7 @@ class Report:
 
     def __str__(self) -> str:
         told = f"seed {self.seed}: {self.turns} turns, {self.virtual_s:.0f} virtual seconds, {self.commits} commits, "
-        told += f"{self.crashes} crashes, {self.cancels} cancels, {self.lost_blobs} lost blobs"
+        told += f"{self.crashes} crashes, {self.cancels} cancels, {self.pauses} pauses, {self.lost_blobs} lost blobs"
         return "\n".join([told, *self.problems, *([f"replay: {self.replay}"] if self.problems else [])])
 
 

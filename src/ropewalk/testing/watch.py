@@ -45,6 +45,7 @@ class Watch:
         self.approved: set[tuple[str, int]] = set()
         self.effects: list[tuple[str, int]] = []  # that can be undone, in the order in which they came about
         self.cancelled = self.paused = self.resting = False
+        self.denied = False  # some attempt was not followed by another, though its own policy has one
         self.finished = ""
 
     def see(self, event: ev.Event) -> None:
@@ -178,6 +179,8 @@ class Watch:
         self.excused[e.node, e.item] += not e.counted
         self.retries += e.counted and e.retry_at is not None and e.node not in self.fold.undone
         budget = self.fold.base.policy.retry_budget
+        spare = self._node(e.node).policy.retry.count + self.excused[e.node, e.item] >= self.started[e.node, e.item]
+        self.denied |= budget is not None and e.token > 0 and e.retry_at is None and spare
         if budget is not None and self.retries > budget:
             raise Broken(f"{e.node}[{e.item}] gets retry {self.retries} of a run that has {budget}")
 

@@ -42,7 +42,7 @@ class Director(Protocol):
     def begins(self, order: Order, node: str) -> None:
         """An attempt begins."""
 
-    def ends(self, order: Order) -> None:
+    def ends(self, order: Order, node: str) -> None:
         """An attempt has reported, or will never."""
 
 
@@ -99,7 +99,7 @@ class SimulatedExecutor:
         while queue and queue[0].ends_at <= self._director.stage.now:
             attempt = queue.popleft()
             report = self._end(attempt)
-            self._director.ends(attempt.order)
+            self._director.ends(attempt.order, attempt.job.node)
             self._reports.append(report)
             if self._director.is_told_again():
                 self._director.late.append(report)
@@ -125,7 +125,7 @@ class SimulatedExecutor:
     def _give_back(self, queue: deque[_Attempt]) -> None:
         while queue:
             attempt = queue.popleft()
-            self._director.ends(attempt.order)
+            self._director.ends(attempt.order, attempt.job.node)
             self._reports.append(Returned(attempt.job.node, attempt.order.item, attempt.order.token))
 
     def _late(self) -> list[Report]:
@@ -154,5 +154,5 @@ class SimulatedExecutor:
     def close(self) -> None:
         for queue in self._queues.values():
             for attempt in queue:
-                self._director.ends(attempt.order)
+                self._director.ends(attempt.order, attempt.job.node)
             queue.clear()

@@ -25,9 +25,10 @@ PLACE = re.compile(r"(<!-- campaign: begin -->\n).*?(<!-- campaign: end -->)", r
 def machine() -> str:
     """What the figures were measured on."""
     memory_gb = psutil.virtual_memory().total / 2**30
+    system = f"{platform.system()} {platform.release().split('-')[0]}"
     return (
-        f"{os.cpu_count()} CPUs, {memory_gb:.0f} GiB of memory, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}"
+        f"{os.cpu_count()} CPUs with a load of {os.getloadavg()[2]:.1f} (the campaign and whatever else ran), "
+        f"{memory_gb:.0f} GiB of memory, {system}, Python {platform.python_version()}"
     )
 
 

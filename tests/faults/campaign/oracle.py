@@ -81,7 +81,10 @@ def _corrupt(client: Client) -> Iterator[str]:
             yield from problems(client.db, run.number)
         except Exception as error:  # noqa: BLE001  # whatever cannot be read is corrupt
             yield f"the events of run {run.number} contradict each other: {error}"
-    for digest in {*client.blobs.digests(), *tasks.live_digests(client.db)}:
+    environments = {
+        run.provenance[n] for run in runs.all_runs(client.db) for n in ("lock", "patch") if n in run.provenance
+    }
+    for digest in {*client.blobs.digests(), *tasks.live_digests(client.db), *environments}:
         try:
             client.blobs.verify(digest)
         except CorruptBlobError as error:

@@ -53,7 +53,7 @@ def _after(subject: Subject, name: str, at: float) -> float:
 def cancelled(place: Path, quick: bool) -> Row:
     """A run is cancelled at random moments, and resumed each time."""
     row, rng = Row("run cancelled and resumed"), random.Random(12)
-    subject = Subject(place, params={"n": 100 if quick else 900})
+    subject = Subject(place, params={"n": 100 if quick else 1800})
     process = subject.start()
     while until_more(subject, "begun", rng.randrange(1, 24), process) and row.repetitions < (2 if quick else 60):
         asked_at = time.monotonic()

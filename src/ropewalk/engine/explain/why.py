@@ -14,6 +14,7 @@ from ropewalk.core.graph import Node
 from ropewalk.core.quantity import show_duration
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.awaiting import answered, awaited
+from ropewalk.engine.explain.growth import Growth, growth
 from ropewalk.engine.explain.keyparts import Part, key_parts
 from ropewalk.engine.explain.keys import short, show
 from ropewalk.engine.explain.parts import changes
@@ -70,6 +71,8 @@ def why(client: Client, run: Run, node: str, item: int = 0) -> Explanation:
     recorded = Recorded(client, run)
     recorded.node(node)
     row = recorded.row(node, item)
+    if (found := growth(recorded, node, item)) is not None:
+        return _grown(recorded, node, item, found)
     if row is None or row.state == "ready":
         return _unfinished(recorded, node, item, row)
     if row.state == "failed":
@@ -79,6 +82,16 @@ def why(client: Client, run: Run, node: str, item: int = 0) -> Explanation:
     if row.state == "cancelled":
         return _cancelled(recorded, node, row)
     return _executed(recorded, node, row) if row.source is None else _reused(recorded, node, row)
+
+
+def _grown(recorded: Recorded, node_id: str, item: int, found: Growth) -> Explanation:
+    run = recorded.run.number
+    place = f"{run}/{node_id}" + (f"[{item}]" if recorded.graph.nodes[node_id].map is not None else "")
+    help_ = [*([f"ropewalk why {run}/{found.behind}"] if found.behind else []), f"ropewalk show {place}"]
+    title = f"{_name(recorded, node_id, item)} {found.text}"
+    return Explanation(
+        run, node_id, item, found.state, title, facts=found.facts, failure=found.failure, help=tuple(help_)
+    )
 
 
 def _reused(recorded: Recorded, node_id: str, row: TaskRun) -> Explanation:
@@ -211,20 +224,27 @@ def _skipped(recorded: Recorded, node_id: str, row: TaskRun) -> Explanation:
     chain = list(_chain(recorded, node_id, row))
     root_id, root = chain[-1]
     name = _name(recorded, node_id, row.item)
+    place, failure = _behind(recorded, root_id, root)
     facts: tuple[str, ...] = ()
     if root.state == "skipped":
         reason, facts = _unmet(recorded, root_id, root)
         because = reason if root_id == node_id else f"`{root_id}` was skipped: {reason}"
     else:
-        detail = f": {root.failure.message}" if root.failure else ""
-        because = f"`{root_id}` {'failed' if root.state == 'failed' else 'was cancelled'}{detail}"
+        detail = f": {failure.message}" if failure else ""
+        because = f"`{place}` {'failed' if root.state == 'failed' else 'was cancelled'}{detail}"
     if len(chain) > 2:
         facts = (" needs ".join(link for link, _ in chain), *facts)
-    help_ = (f"ropewalk why {recorded.run.number}/{root_id}",) if root_id != node_id else ()
+    help_ = (f"ropewalk why {recorded.run.number}/{place}",) if root_id != node_id else ()
     return Explanation(
         recorded.run.number, node_id, row.item, "skipped", f"{name} was skipped, because {because}", facts=facts,
-        failure=root.failure, help=help_,
+        failure=failure, help=help_,
     )  # fmt: skip
+
+
+def _behind(recorded: Recorded, node_id: str, row: TaskRun) -> tuple[str, Failure | None]:
+    """What failed, where it may have been inside of the node that did."""
+    inside = growth(recorded, node_id, row.item)
+    return (inside.behind, inside.failure) if inside is not None and inside.failure else (node_id, row.failure)
 
 
 def _chain(recorded: Recorded, node_id: str, row: TaskRun) -> Iterator[tuple[str, TaskRun]]:
