@@ -117,7 +117,7 @@ def export(session: Session, artifact: str, file: str, output: str | None, force
 
 
 def _of_place(client: Client, place: Place) -> Iterator[Found]:
-    order = {node_id: index for index, (node_id, _) in enumerate(nested(place.graph.nodes))}
+    order = {node_id: index for index, node_id in enumerate(nested(place.graph.nodes))}
     rows = tasks.listing(client.db, place.run.number, None if place.turn is not None else place.node)
     for row in sorted(rows, key=lambda row: (order.get(row.node, len(order)), row.item)):
         if place.covers(row.node, row.item):

@@ -30,6 +30,8 @@ _MARKS = {
     "skip": ("-", "dim"),
 }
 _MOST_USES = 20
+_MOST_METRICS = 40
+_MOST_INSIDE = 5  # nodes inside of another one whose results differ
 
 
 @command(
@@ -143,10 +145,7 @@ def _diff_lines(found: Difference, out: Terminal) -> Iterator[str]:
         ("graph", list(found.graph)),
         ("about", [str(change) for change in found.about]),
         ("metrics", _metric_lines(found)),
-        (
-            "results",
-            table([_node_row(node, out) for node in found.nodes], width=None if out.width is None else out.width - 4),
-        ),
+        ("results", _node_lines(found, out)),
     )
     for title, lines in sections:
         if lines:
@@ -162,7 +161,31 @@ def _diff_lines(found: Difference, out: Terminal) -> Iterator[str]:
 
 def _metric_lines(found: Difference) -> list[str]:
     shown = [metric for metric in found.metrics if "@" not in metric.name]
-    return table([_metric_row(metric) for metric in shown], right=(1, 3))
+    if len(shown) > _MOST_METRICS:
+        shown = [metric for metric in shown if metric.before != metric.after]
+    lines = table([_metric_row(metric) for metric in shown[:_MOST_METRICS]], right=(1, 3))
+    return [*lines, *([f"… and {len(shown) - _MOST_METRICS:,} more"] if len(shown) > _MOST_METRICS else [])]
+
+
+def _node_lines(found: Difference, out: Terminal) -> list[str]:
+    """A line for each node; of those inside of others only for the first that differ."""
+    rows, hidden = [], 0
+    inner: dict[str, list[NodeDifference]] = {}
+    for node in found.nodes:
+        if node.owner:
+            inner.setdefault(node.owner.partition("/")[0], []).append(node)
+            continue
+        rows.append(_node_row(node, out))
+        differ = [n for n in inner.get(node.node, []) if n.outputs == "different" and not _grew(n, found)]
+        rows += [_node_row(n, out) for n in differ[:_MOST_INSIDE]]
+        hidden += len(differ[_MOST_INSIDE:])
+    lines = table(rows, width=None if out.width is None else out.width - 4)
+    return [*lines, *([f"… and {hidden:,} more inside of these"] if hidden else [])]
+
+
+def _grew(node: NodeDifference, found: Difference) -> bool:
+    """Whether others are inside of it."""
+    return any(other.owner == node.node for other in found.nodes)
 
 
 def _metric_row(metric: MetricChange) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ropewalk.cli.places import Place
+from ropewalk.core.nesting import nested
 from ropewalk.engine.client import Client
 from ropewalk.store import tasks
 
@@ -41,7 +42,7 @@ def kept_logs(client: Client, place: Place) -> list[Log]:
 
 
 def _in_folder(client: Client, place: Place, run: int, reused_from: int | None) -> list[Log]:
-    order = {node_id.replace("/", "~"): (index, node_id) for index, node_id in enumerate(place.graph.nodes)}
+    order = {node_id.replace("/", "~"): (index, node_id) for index, node_id in enumerate(nested(place.graph.nodes))}
     folder = client.home.log(run, "x", 0, 0).parent
     found: list[tuple[int, Log]] = []
     with suppress(FileNotFoundError):

@@ -167,7 +167,7 @@ def _laid_out(line: Line, names: int, room: tuple[int, int], terminal: Terminal)
     mark, style = MARKS[line.state]
     detail = fit(line.detail, room[0] - 1 if line.took else room[1])
     painted = terminal.paint(detail, style) if line.state in ("cached", "kept", "failed", "skipped") else detail
-    names = max(1, names - 2 * line.depth)
+    names = max(0, names - 2 * line.depth)
     name = f"{'  ' * line.depth}{terminal.paint(mark, style)} {pad(fit(line.name, names), names)}"
     text = f"  {name}    {pad(painted, room[0])}{line.took}"
     return text.rstrip()

@@ -66,24 +66,25 @@ def template_of(node_id: str, nodes: Mapping[str, Node]) -> str:
     return f"{template_of(spot.owner, nodes)}/*" + ("" if isinstance(owner.special, Reduce) else f"/{spot.name}")
 
 
-def nested(nodes: Mapping[str, Node]) -> list[tuple[str, int]]:
-    """All nodes with how deep they are inside of others, each after its owner; otherwise in the order given."""
+def nested(nodes: Mapping[str, Node], *, inside_first: bool = False) -> list[str]:
+    """All nodes, those inside of another one together after it, or before it; otherwise in the order given."""
     inside: dict[str, list[str]] = {}
     for node_id in nodes:
         spot = spot_of(node_id, nodes)
         inside.setdefault(spot.owner if spot else "", []).append(node_id)
-    found: list[tuple[str, int]] = []
-    stack = [(node_id, 0) for node_id in reversed(inside.get("", []))]
-    while stack:
-        node_id, depth = stack.pop()
-        found.append((node_id, depth))
-        stack += [(inner, depth + 1) for inner in reversed(inside.get(node_id, []))]
-    return found
+    found: list[str] = []
+    stack = inside.get("", [])[::-1] if not inside_first else list(inside.get("", []))
+    while stack:  # owners first; from the back for owners last
+        node_id = stack.pop()
+        found.append(node_id)
+        stack += inside.get(node_id, []) if inside_first else inside.get(node_id, [])[::-1]
+    return found[::-1] if inside_first else found
 
 
-def inner_label(node_id: str, owner: str) -> str:
-    """The name of a node beside that of its owner: "3/step"."""
-    return node_id.removeprefix(f"{owner}/")
+def as_written(graph: Graph) -> dict[str, Node]:
+    """The nodes of a graph as the pipeline says it, those of its bodies included."""
+    bodies = {node.id: node for body in graph.bodies.values() for node in body.nodes.values()}
+    return {**graph.nodes, **bodies}
 
 
 def kind_in_words(node: Node) -> str:

@@ -70,6 +70,7 @@ class _Worker:
         threads: Threads,
     ) -> None:
         self._connection = connection
+        self._inode = os.fstat(connection.fileno()).st_ino
         self._functions = functions
         self._blobs = Blobs(home.blobs)
         self._jobs: dict[int, Job] = {}
@@ -160,6 +161,8 @@ class _Worker:
                 self._send([_unsendable(report) for report in reports])
 
     def _send(self, reports: list[tuple[Any, ...]]) -> None:
+        if os.fstat(self._connection.fileno()).st_ino != self._inode:
+            os._exit(72)  # a task has closed our files, and another was opened under the number of the connection
         self._connection.send_bytes(pickle.dumps(reports, protocol=pickle.HIGHEST_PROTOCOL))
 
     def _receive(self) -> None:

@@ -11,6 +11,7 @@ from ropewalk.author.source import describe_change
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import RopewalkError
 from ropewalk.core.graph import Graph, Node
+from ropewalk.core.nesting import as_written, grows, inside_of, kind_in_words, nested, spot_of
 from ropewalk.core.values import encode
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.keys import short, show
@@ -66,6 +67,7 @@ class NodeDifference:
         differing_count: how many outputs differ.
         reasons: what differs in what its key covers.
         diverged: whether it is the first in topological order whose outputs differ.
+        owner: the node inside of which it came into being; empty: none.
         before_s, after_s: seconds of work that its task runs took in that run; reused ones took none.
     """
 
@@ -79,6 +81,7 @@ class NodeDifference:
     before_s: float
     after_s: float
     diverged: bool = False
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class Difference:
         code: for each task whose code differs, what changed.
         packages: installed distributions, such as "scikit-learn 1.8.0 → 1.9.1".
         graph: what differs in the shape of the graph.
-        nodes: every node of either run.
+        nodes: every node of either run, those inside of others before these.
         first: the first node in topological order whose outputs differ; empty: none.
         before_s, after_s: how long the runs took; None: not ended.
     """
@@ -117,15 +120,16 @@ class Difference:
 def diff(client: Client, a: Run, b: Run) -> Difference:
     """What differs between run `a` and run `b`, where `a` counts as the one before."""
     old, new = Recorded(client, a), Recorded(client, b)
+    old_graph, new_graph = client.graph(a.graph), client.graph(b.graph)
     nodes = list(_node_differences(old, new))
     return Difference(
         a.number,
         b.number,
-        changed_params(a.params, old.graph, b.params, new.graph),
+        changed_params(a.params, old_graph, b.params, new_graph),
         tuple(_about(a, b)),
-        dict(_code(old.graph, new.graph)),
+        dict(_code(old_graph, new_graph)),
         _packages(client, a, b),
-        tuple(_shape(old.graph, new.graph)),
+        tuple(_shape(old_graph, new_graph)),
         tuple(nodes),
         _metrics(old, new),
         next((node.node for node in nodes if node.diverged), ""),
@@ -150,7 +154,7 @@ def changed_params(
 def _params(params: Mapping[str, Any], graph: Graph) -> dict[str, tuple[str, str]]:
     """By name: what tells the value from others, and the value for people."""
     found = {name: (_exact(value), short(value)) for name, value in params.items()}
-    for node in graph.nodes.values():
+    for node in as_written(graph).values():
         for name, binding in node.bindings.items():
             if isinstance(binding, ex.Const):
                 found[f"{node.id}.{name}"] = (repr(binding.data), show(binding))
@@ -216,18 +220,19 @@ def installed_packages(client: Client, run: Run) -> dict[str, str] | None:
 
 
 def _shape(old: Graph, new: Graph) -> Iterator[str]:
-    for node_id in new.nodes:
-        if node_id not in old.nodes:
+    old_nodes, new_nodes = as_written(old), as_written(new)
+    for node_id in new_nodes:
+        if node_id not in old_nodes:
             yield f"new: {node_id}"
             continue
-        before, after = _wires(old.nodes[node_id]), _wires(new.nodes[node_id])
+        before, after = _wires(old_nodes[node_id], old), _wires(new_nodes[node_id], new)
         for name in dict.fromkeys((*before, *after)):
             if before.get(name) != after.get(name):
                 yield f"{node_id}: {name} {before.get(name, 'nothing')} → {after.get(name, 'nothing')}"
-    yield from (f"gone: {node_id}" for node_id in old.nodes if node_id not in new.nodes)
+    yield from (f"gone: {node_id}" for node_id in old_nodes if node_id not in new_nodes)
 
 
-def _wires(node: Node) -> dict[str, str]:
+def _wires(node: Node, graph: Graph) -> dict[str, str]:
     """How a node hangs together with others."""
     found = {name: show(b) for name, b in node.bindings.items() if any(ex.refs(b)) or isinstance(b, ex.Param)}
     if node.map is not None:
@@ -236,16 +241,22 @@ def _wires(node: Node) -> dict[str, str]:
         found["only if"] = show(node.when)
     if node.after:
         found["after"] = ", ".join(node.after)
+    if grows(node):
+        found["kind"] = kind_in_words(node)
+        until = graph.bodies[node.id].until if node.id in graph.bodies else None
+        found |= {"until": show(until)} if until is not None else {}
     return found
 
 
 def _node_differences(old: Recorded, new: Recorded) -> Iterator[NodeDifference]:
     diverged = False
-    for node_id in (*new.graph.nodes, *(n for n in old.graph.nodes if n not in new.graph.nodes)):
+    both = {**new.graph.nodes, **{n: node for n, node in old.graph.nodes.items() if n not in new.graph.nodes}}
+    for node_id in nested(both, inside_first=True):
         found = _node_difference(old, new, node_id)
         first = found.outputs == "different" and not diverged
         diverged = diverged or first
-        yield replace(found, diverged=first)
+        spot = spot_of(node_id, both)
+        yield replace(found, diverged=first, owner=spot.owner if spot is not None else "")
 
 
 def _node_difference(old: Recorded, new: Recorded, node_id: str) -> NodeDifference:
@@ -291,6 +302,9 @@ def _happened(recorded: Recorded, node_id: str, rows: Mapping[int, TaskRun]) -> 
     if node_id not in recorded.graph.nodes:
         return "absent"
     counts = Counter(_word(row) for row in rows.values())
+    if inner := [n for n in inside_of(node_id, recorded.graph.nodes) if not grows(recorded.graph.nodes[n])]:
+        counts = Counter(_word(row) for n in inner for row in recorded.rows(n))
+        return ", ".join(f"{number} {word}" for word, number in counts.most_common()) or "waiting"
     if waiting := recorded.lengths.get(node_id, 1) - len(rows):
         counts["waiting"] += waiting
     if sum(counts.values()) == 1:
