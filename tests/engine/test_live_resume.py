@@ -106,6 +106,32 @@ def test_resuming_with_repaired_code_does_again_what_changed_and_what_follows(tm
         assert problems(client.db, result.number) == []
 
 
+@task
+def strict(x: int, ledger: str) -> int:
+    note(ledger, f"strict {x}")
+    if x == 2:
+        raise ValueError("no 2")
+    return x
+
+
+@pipeline
+def all_of(xs: list[int], ledger: str):
+    return strict(each(xs), ledger)
+
+
+def test_what_a_continued_run_keeps_of_its_own_is_known_to_later_runs(tmp_path: Path) -> None:
+    live = Live(tmp_path)
+    assert live.run(all_of, "inline", xs=[0, 1, 2], ledger=live.ledger).state == "failed"
+    assert live.resume(all_of, "inline", xs=[0, 1, 3], ledger=live.ledger).state == "succeeded"
+
+    again = live.run(all_of, "inline", xs=[0, 1, 3], ledger=live.ledger)
+
+    assert again.output == [0, 1, 3]
+    assert live.done() == ["strict 0", "strict 1", "strict 2", "strict 3"]
+    with live.client() as client:
+        assert not problems(client.db, 1)
+
+
 @both_executors
 def test_a_run_that_succeeded_has_nothing_to_resume(tmp_path: Path, executor: str) -> None:
     live = Live(tmp_path)

@@ -100,7 +100,8 @@ def loop(
     with trace.body(number) as recorded:
         place.inner = recorded.inner
         state = _slot(trace, recorded, number, "state", hint)
-        result = body(cast(T, state))
+        within = getattr(body, "within", None)  # of a pipeline, whose tasks are the turn's own
+        result = within(trace, state) if within else body(cast(T, state))
         outputs = close(trace, recorded, result, _hint_of(result))
         _check_turn(name, hint, _hint_of(result))
         recorded.until = _until(trace, until, result)

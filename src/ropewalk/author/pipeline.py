@@ -161,6 +161,13 @@ class Pipeline(Generic[P, R_co]):
         with outer.group(self):
             return self.fn(*args, **kwargs)
 
+    def within(self, outer: Trace, argument: Any) -> Any:
+        """Record its calls, for one argument, where the trace is now: without a group of their own."""
+        for name, value in arguments(self, (argument,), {}).items():
+            check_type(self, name, value)
+        with outer.calling(self):
+            return self.fn(argument)
+
 
 def trace(pipeline: Pipeline[..., Any], params: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> Traced:
     """Make the graph of a pipeline by running its function with references for results.

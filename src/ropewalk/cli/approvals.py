@@ -131,10 +131,10 @@ def _go_on(session: Session, question: Approval, done: str, options: Options | N
     try:
         return go_on(session, run, options)
     except (LeaseLostError, UsageError):
-        run = runs.get(session.client.db, question.run)
-        if not _is_driven(session, run):
+        now = runs.get(session.client.db, question.run)
+        if now.epoch == run.epoch:
             raise
-        return _leave(session, question, run)
+        return _leave(session, question, now)  # somebody else has taken it up, and has found the answer
 
 
 def _leave(session: Session, question: Approval, run: Run) -> int:
@@ -144,6 +144,8 @@ def _leave(session: Session, question: Approval, run: Run) -> int:
         session.emit(now.to_json())
     elif _is_driven(session, run):
         session.note(f"run {run.number} goes on in process {run.owner.get('pid')}")
+    elif not run.is_open:
+        session.note(f"run {run.number} has {run.state}:  ropewalk show {run.number}")
     else:
         session.note(f"go on:  ropewalk resume {run.number}")
     return 0

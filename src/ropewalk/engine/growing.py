@@ -14,18 +14,13 @@ from ropewalk.core.expr import Unavailable
 from ropewalk.core.graph import Body, Node, body_from_json
 from ropewalk.core.grow import TEMPLATE
 from ropewalk.core.noderun import PART, NodeRun, Parts
-from ropewalk.core.special import GROWING, Grow, Loop, Reduce
+from ropewalk.core.special import Grow, Loop, Reduce
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import CANCELLED
 from ropewalk.core.wiring import follows
 from ropewalk.engine.inputs import Resolver, Stored, Whole
 
 MAX_NODES = 100_000  # that one task run can get at once
-
-
-def grows(node: Node) -> bool:
-    """Whether the task runs of a node get nodes of their own instead of a worker."""
-    return isinstance(node.special, GROWING)
 
 
 class Grower:

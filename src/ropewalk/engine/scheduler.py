@@ -282,7 +282,7 @@ class Scheduler:
         cancel, pause = runs.wishes(self._db, self._run.number)
         if cancel and not self._state.cancel_requested:
             self._decider.feed(ev.CancelRequested(cancel))
-        if pause and not self._state.pause_requested:
+        if pause and not (self._state.pause_requested or self._state.finished):
             self._decider.feed(ev.PauseRequested(pause))
         for event in self._asker.answers(now):
             self._decider.feed(event)

@@ -13,6 +13,7 @@ from ropewalk.core.decide import Command, Decider, Open, Run
 from ropewalk.core.errors import RopewalkError
 from ropewalk.core.expr import Unavailable
 from ropewalk.core.graph import Node
+from ropewalk.core.nesting import grows
 from ropewalk.core.settle import settle
 from ropewalk.core.special import Approval
 from ropewalk.core.state import RunState
@@ -21,7 +22,7 @@ from ropewalk.core.timing import ALWAYS
 from ropewalk.engine.admission import Admission
 from ropewalk.engine.asking import Asker
 from ropewalk.engine.attempt import Order
-from ropewalk.engine.growing import Grower, grows
+from ropewalk.engine.growing import Grower
 from ropewalk.engine.prepare import Preparer
 from ropewalk.engine.punctual import Punctual
 from ropewalk.engine.queue import Queue, Ready
@@ -169,8 +170,8 @@ class Supply:
         """Hold back what another run computes, or has computed, since it was looked up."""
 
         def wanted() -> dict[str, Cache]:
-            caches = {key: self._state.nodes[node].node.policy.cache for node, key in self.startable.waiting()}
-            return {key: cache for key, cache in caches.items() if cache.enabled}
+            caches = ((key, self._state.nodes[node].node.policy.cache) for node, key in self.startable.waiting())
+            return {key: cache for key, cache in caches if cache.enabled}
 
         news = self._reuse.news(run, wanted, self._clock())
         for node_id, order in self.startable.withdraw_keys(news):

@@ -216,8 +216,9 @@ def _refer(rows: _Rows, run: int, e: ev.Succeeded | ev.Reused | ev.Gathered) -> 
 
 def _reused(rows: _Rows, run: int, e: ev.Reused, node: NodeRun, at: float) -> None:
     outputs = _text(ev.dump_outputs(e.outputs))
+    source = None if e.source == run else e.source  # computed by this run before it was continued: others may reuse it
     rows.task_runs[e.node, e.item] = (
-        run, e.node, e.item, "succeeded", node.attempts.get(e.item, 0), e.key, outputs, e.source,
+        run, e.node, e.item, "succeeded", node.attempts.get(e.item, 0), e.key, outputs, source,
         None, at, e.saved_s, None, None, None, None, _text(e.metrics) if e.metrics else None,
     )  # fmt: skip
     _refer(rows, run, e)

@@ -45,6 +45,11 @@ class Amounts:
         self.running[node.id] -= 1
         self.held.subtract(dict(node.policy.resources.pools))
 
+    def clear(self) -> None:
+        """Whoever drove the run is gone, with all that it held."""
+        for held in (self.held, self.running, self.workers):
+            held.clear()
+
     def _cores(self) -> float:
         most: dict[str, float] = {}
         for worker, cpu in self.workers.values():

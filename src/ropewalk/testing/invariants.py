@@ -45,7 +45,7 @@ def _task_run_problems(db: Database, run: int, state: RunState) -> Iterator[str]
     for node_id, node in state.nodes.items():
         for item in range(node.length):
             row, wanted = rows.pop((node_id, item), None), _expected(node, item)
-            if row is not None and row.source is None and _is_orphan(db, wanted):
+            if row is not None and row.source is None and _is_its_own(db, run, wanted):
                 wanted = {**(wanted or {}), "source": None}
             if (found := None if row is None else _shown(row, wanted)) != wanted:
                 yield f"{node_id}[{item}] of run {run} is stored as {found}, its events say {wanted}"
@@ -67,10 +67,10 @@ def _expected(node: NodeRun, item: int) -> dict[str, Any] | None:
     return wanted | ({"failure": node.failures[item]} if state is FAILED else {})
 
 
-def _is_orphan(db: Database, wanted: dict[str, Any] | None) -> bool:
-    """Whether a result was taken from a run that is forgotten since: it has become the taker's own."""
+def _is_its_own(db: Database, run: int, wanted: dict[str, Any] | None) -> bool:
+    """Whether a result was taken from the run itself, before it was continued, or from one that is forgotten since."""
     source = (wanted or {}).get("source")
-    return source is not None and db.one("run_get", number=source) is None
+    return source is not None and (source == run or db.one("run_get", number=source) is None)
 
 
 def _shown(row: tasks.TaskRun, wanted: dict[str, Any] | None) -> dict[str, Any]:

@@ -221,7 +221,7 @@ class Scene:
                 self.world.report.problems.append(f"{self.world.held[pool]} slots of {pool} are held")
         if policy.cache.enabled:
             if other is not None and other is not self:
-                self.world.report.problems.append(f"runs {other.number} and {self.number} compute the same key at once")
+                self.world.report.problems.append(f"runs {other.number} and {self.number} compute the key of {node} at once")
             self.world.computing[order.key] = self
 
     def ends(self, order: Order, node: str) -> None:
@@ -267,6 +267,8 @@ class Scene:
 
     def is_to_go_on(self, state: RunState) -> bool:
         """Whether a run was broken off or cancelled."""
+        if state.finished == "failed" and state.base.policy.on_failure == "fail_fast":
+            return False  # that was the one who cancelled it
         return state.finished in ("", "cancelled") or (state.finished == "failed" and state.cancel_requested)
 
     def find(self, client: Client) -> runs.Run | None:

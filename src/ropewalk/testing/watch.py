@@ -261,6 +261,7 @@ class Watch:
         self.states = {place: label for place in found if (label := self.fold.nodes[place[0]].state(place[1]).label)}
         self.turns = {(n, i): parts.turn for n, run in self.fold.nodes.items() for i, parts in run.parts.items()}
         self.effects = list(self.fold.effects)
+        self.amounts.clear()
         self.asked = {(node_id, item) for node_id, run in self.fold.nodes.items() for item in run.asked}
         self.started.clear()
         self.excused.clear()

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 
 from ropewalk.core.cache import Cache
+from ropewalk.core.graph import Node
+from ropewalk.core.special import Loop
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.recorded import Recorded
 from ropewalk.engine.owner import is_alive
 from ropewalk.engine.reuse import Reuse
 from ropewalk.plan.estimate import Estimate, Sample, estimate
 from ropewalk.store import history, runs, tasks
+from ropewalk.store.runs import Run
 from ropewalk.store.tasks import Hit
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What was inside of a node with nodes of its own, in one run."""
+
+    run: int
+    task_runs: int  # that succeeded, executed or reused
+    wall_s: float  # that these take, or took when they were executed
+    turns: int  # of a loop, the most of its items
 
 
 class Memory:
@@ -23,7 +37,7 @@ class Memory:
         self.now = now
         self._client = client
         self._there = client.home.database.exists()
-        self._recorded: dict[int, Recorded] = {}
+        self._recorded: dict[tuple[int, bool], Recorded] = {}
 
     @cached_property
     def _reuse(self) -> Reuse:
@@ -54,7 +68,32 @@ class Memory:
     def before(self, node: str) -> Recorded | None:
         """The newest run in which a node succeeded: what its present key is compared with."""
         number = history.last_success(self._client.db, self.pipeline, node) if self._there else None
-        return None if number is None else self._record(number)
+        if number is None:
+            return None
+        found = self._record(number)
+        return found if node in found.graph.nodes else self._record(number, grown=True)
+
+    @cached_property
+    def _inside(self) -> dict[str, Inside]:
+        return {}
+
+    def inside(self, node: Node) -> Inside | None:
+        """What was inside of a node with nodes of its own in the newest run in which it succeeded."""
+        if node.id not in self._inside:
+            number = history.last_success(self._client.db, self.pipeline, node.id) if self._there else None
+            if number is None:
+                return None
+            self._inside[node.id] = self._look_inside(node, self._record(number).run)
+        return self._inside[node.id]
+
+    def _look_inside(self, node: Node, run: Run) -> Inside:
+        counts = [c for c in tasks.counts(self._client.db, run.number) if c.node.startswith(f"{node.id}/")]
+        worked = [c for c in counts if c.state == "succeeded" and (c.started_at is not None or c.reused)]
+        turns = 0
+        if isinstance(node.special, Loop):
+            parts = self._client.past.state(run).nodes[node.id].parts
+            turns = max((part.turn for part in parts.values()), default=0)
+        return Inside(run.number, sum(c.number for c in worked), sum(c.wall_s for c in worked), turns)
 
     def last_failure(self, node: str) -> int | None:
         """The newest run in which an attempt of a node failed."""
@@ -72,8 +111,9 @@ class Memory:
         found = history.durations(self._client.db, self.pipeline, node)
         return estimate([Sample(d.run, d.wall_s) for d in found], mapped=mapped)
 
-    def _record(self, number: int) -> Recorded:
-        if number not in self._recorded:
+    def _record(self, number: int, *, grown: bool = False) -> Recorded:
+        if (number, grown) not in self._recorded:
             run = runs.get(self._client.db, number)
-            self._recorded[number] = Recorded(self._client, run, self._client.graph(run.graph))
-        return self._recorded[number]
+            graph = self._client.run_graph(run) if grown else self._client.graph(run.graph)
+            self._recorded[number, grown] = Recorded(self._client, run, graph)
+        return self._recorded[number, grown]

@@ -10,10 +10,13 @@ from dataclasses import replace
 
 from ropewalk.core.errors import CorruptBlobError
 from ropewalk.core.graph import Graph, Node
+from ropewalk.core.nesting import grows
 from ropewalk.core.noderun import NodeRun
+from ropewalk.core.special import Loop
 from ropewalk.core.taskstate import CANCELLED, FAILED, SKIPPED, SUCCEEDED, WAITING
 from ropewalk.engine.client import Client, Options, Work
 from ropewalk.engine.explain.compare import changed_params
+from ropewalk.engine.explain.forecast import inside_of_all, told_of_owner
 from ropewalk.engine.explain.keys import KeyReader
 from ropewalk.engine.explain.memory import Memory
 from ropewalk.engine.explain.reasons import Reasons
@@ -43,7 +46,13 @@ def make_plan(client: Client, work: Work, options: Options = Options(), now: flo
     walk = _walk(client, work, options, memory)
     ahead = dict(_ahead(walk, memory, reuse=options.reuse))
     reasons = Reasons(walk, KeyReader(walk.state, work.params, options.seed, client.load), memory)
-    rows = [_row(node, walk, ahead, memory, reasons) for node in work.graph.nodes.values()]
+    inside = inside_of_all(walk.state)
+    rows = [
+        _owner_row(node, walk, ahead, memory, reasons, inside.get(node.id, []))
+        if grows(node)
+        else _row(node, walk, ahead, memory, reasons)
+        for node in work.graph.nodes.values()
+    ]
     return _forecast(work, options, memory, rows)
 
 
@@ -67,6 +76,10 @@ def _ahead(walk: Walk, memory: Memory, *, reuse: bool) -> Iterator[tuple[str, st
     codes: set[str] = set()  # of the nodes before
     for node_id, run in walk.state.nodes.items():
         code, cache = graph.spec(node_id).code.digest, run.node.policy.cache
+        if not run.opened and grows(run.node):
+            certain = (not reuse or memory.before(node_id) is None) and node_id not in walk.open_ended
+            yield node_id, "skip" if node_id in walk.doomed else "run" if certain else "maybe"
+            continue
         if not run.opened:
             is_new = not reuse or not cache.enabled or (code in unseen and code not in codes)
             certain = is_new and node_id not in walk.open_ended
@@ -79,7 +92,7 @@ def _unseen_codes(walk: Walk, memory: Memory) -> set[str]:
     graph = walk.state.graph
     codes: set[str] = set()
     for node_id, run in walk.state.nodes.items():
-        if run.opened:
+        if run.opened or grows(run.node):
             continue
         code, before = graph.spec(node_id).code.digest, memory.before(node_id)
         if before is None or node_id not in before.graph.nodes or before.graph.spec(node_id).code.digest != code:
@@ -99,6 +112,32 @@ def _row(node: Node, walk: Walk, ahead: dict[str, str], memory: Memory, reasons:
     sources = tuple(sorted({hit.run for hit in hits}, reverse=True))
     saved_s = sum(hit.wall_s for hit in hits)
     return PlanRow(node.id, action, counts, items, reasons.of(node, action), sources, saved_s=saved_s)
+
+
+def _owner_row(
+    node: Node, walk: Walk, ahead: dict[str, str], memory: Memory, reasons: Reasons, inside: list[str]
+) -> PlanRow:
+    """A node with nodes of its own: what would be done with these, as far as they are known."""
+    run, before = walk.state.nodes[node.id], memory.inside(node)
+    counts: Counter[str] = Counter()
+    for node_id in inside:
+        inner = walk.state.nodes[node_id]
+        known = _counts(inner, walk) if inner.opened else {ahead[node_id]: _expected(inner.node, memory)}
+        counts.update(known)
+    if not run.opened:
+        counts[ahead[node.id]] += before.task_runs if before and ahead[node.id] != "skip" else 1
+    elif not run.settled:  # what follows is known to be like the last time at best
+        counts["maybe"] += max(0, (before.task_runs if before else 0) - counts.total())
+    elif not inside:
+        counts.update(_counts(run, walk))
+    verdicts = [verdict for node_id in inside for verdict in walk.verdicts[node_id].values()]
+    hits = [verdict.hit for verdict in verdicts if verdict.hit is not None]
+    action = next((action for action in ACTIONS if counts[action]), "skip")
+    known = {name: counts[name] for name in ACTIONS if counts[name]}
+    sources = tuple(sorted({hit.run for hit in hits}, reverse=True))
+    items = run.length if run.opened else None if node.map is not None else 1
+    told = told_of_owner(node, walk, before, reasons, inside, action)
+    return PlanRow(node.id, action, known, items, told, sources, saved_s=sum(hit.wall_s for hit in hits))
 
 
 def _counts(run: NodeRun, walk: Walk) -> dict[str, int]:
@@ -122,7 +161,7 @@ def _forecast(work: Work, options: Options, memory: Memory, rows: list[PlanRow])
     graph, newest = work.graph, memory.newest
     workers = 1 if options.executor == "inline" else options.workers or len(os.sched_getaffinity(0))
     busy = [row.node for row in rows if row.counts.get("run") or row.counts.get("maybe")]
-    estimates = {node: memory.estimate(node, mapped=graph.nodes[node].map is not None) for node in busy}
+    estimates = {node: _estimate(graph.nodes[node], memory) for node in busy}
     loads = [_load(graph, row, estimates.get(row.node), ("run", "maybe"), memory.now) for row in rows]
     certain = [_load(graph, row, estimates.get(row.node), ("run",), memory.now) for row in rows]
     ranks = {policy: ranking(loads, workers, policy) for policy in POLICIES}
@@ -148,7 +187,19 @@ def _forecast(work: Work, options: Options, memory: Memory, rows: list[PlanRow])
 def _load(graph: Graph, row: PlanRow, estimate: Estimate | None, actions: tuple[str, ...], began: float) -> Load:
     only_on_failure = graph.nodes[row.node].policy.run_if == "any_failed"
     items = 0 if only_on_failure else sum(row.counts.get(action, 0) for action in actions)
-    return load_of(graph, graph.nodes[row.node], items, estimate.item_s if estimate else None, began)
+    item_s, node = estimate.item_s if estimate else None, graph.nodes[row.node]
+    if isinstance(node.special, Loop) and items:  # one turn after another; loops that are mapped stand side by side
+        side_by_side = row.items or 1
+        items, item_s = side_by_side, None if item_s is None else item_s * items / side_by_side
+    return load_of(graph, node, items, item_s, began)
+
+
+def _estimate(node: Node, memory: Memory) -> Estimate | None:
+    """How long one task run of a node will take, or one inside of it."""
+    if not grows(node):
+        return memory.estimate(node.id, mapped=node.map is not None)
+    before = memory.inside(node)
+    return Estimate(before.wall_s / before.task_runs, (before.run,)) if before and before.task_runs else None
 
 
 def _timed(row: PlanRow, load: Load, estimate: Estimate | None, path: tuple[str, ...]) -> PlanRow:

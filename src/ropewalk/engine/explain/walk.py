@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -14,10 +15,12 @@ from ropewalk.core.cache import Cache
 from ropewalk.core.decide import Decider, Open, Run
 from ropewalk.core.errors import CorruptBlobError
 from ropewalk.core.graph import Graph, Node
+from ropewalk.core.nesting import grows
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import CANCELLED, FAILED, READY, SKIPPED, WAITING
 from ropewalk.engine.explain.keys import show
 from ropewalk.engine.explain.memory import Memory
+from ropewalk.engine.growing import Grower
 from ropewalk.engine.inputs import Load
 from ropewalk.engine.prepare import Preparer
 from ropewalk.store.tasks import Hit
@@ -42,12 +45,13 @@ class Walk:
         self, graph: Graph, params: Mapping[str, Any], seed: int, load: Load, memory: Memory, *, reuse: bool
     ) -> None:
         self.state = RunState(graph)
-        self.verdicts: dict[str, dict[int, Verdict]] = {node_id: {} for node_id in graph.nodes}
+        self.verdicts: dict[str, dict[int, Verdict]] = defaultdict(dict)
         self.problems: dict[str, str] = {}  # by node: why inputs cannot be worked out
         self.doomed: dict[str, str] = {}  # nodes that will be skipped, and what they need in vain
         self.open_ended: set[str] = set()  # nodes that may be skipped, which what is executed will decide
         self._decider = Decider(self.state)
         self._preparer = Preparer(0, self.state, params, seed, load)
+        self._grower = Grower(self.state, self._preparer.resolver)
         self._memory = memory
         self._reuse = reuse
         self._first: dict[str, str] = {}  # by key that would be computed: the node that computes it
@@ -60,9 +64,12 @@ class Walk:
         """
         self._decider.recover()
         self._obey()
-        for node_id, run in self.state.nodes.items():
-            if not run.opened:
-                self._look_ahead(node_id, run.node)
+        nodes, seen = self.state.nodes, 0
+        while new := list(islice(nodes.items(), seen, None)):  # they come into being on the way
+            seen += len(new)
+            for node_id, run in new:
+                if not run.opened:
+                    self._look_ahead(node_id, run.node)
 
     def _obey(self) -> None:
         while True:
@@ -88,7 +95,7 @@ class Walk:
             self.doomed[node_id] = lacking
             return
         is_known = self._takes_only_what_is_known(node)
-        upstream = self.state.graph.upstream[node_id]
+        upstream = node.upstream
         undecided = node.policy.run_if != "all_succeeded" or (node.when is not None and not is_known)
         if undecided or not self.open_ended.isdisjoint(upstream):
             self.open_ended.add(node_id)
@@ -124,7 +131,7 @@ class Walk:
         node = self.state.nodes[node_id].node
         try:
             if self._preparer.condition(node):
-                self._decider.feed(ev.Opened(node_id, self._preparer.length(node)))
+                self._decider.feed(ev.Opened(node_id, self._preparer.length(node), self._preparer.labels(node)))
             else:
                 self._decider.feed(ev.Skipped(node_id, None, "its condition is false"))
         except Exception as error:  # noqa: BLE001  # as in a run: whatever is wrong with it, the task fails
@@ -137,7 +144,20 @@ class Walk:
         self.problems.setdefault(node_id, text)
         self._decider.feed(ev.AttemptFailed(node_id, item, 0, Failure("input", text, retryable=False), None))
 
+    def _grow(self, node_id: str, items: Iterable[int]) -> None:
+        """Let what is inside of task runs come into being, as long as all that decides on it is known."""
+        for item in list(items):
+            try:
+                event = self._grower.advance(node_id, item)
+            except Exception as error:  # noqa: BLE001  # as in a run: an input that cannot be worked out fails its task
+                self._fail(node_id, item, error)
+            else:
+                self._decider.feed(event)
+
     def _judge_all(self, node_id: str, items: Iterable[int]) -> None:
+        if grows(self.state.nodes[node_id].node):
+            self._grow(node_id, items)
+            return
         cache = self.state.nodes[node_id].node.policy.cache
         rest = iter(items)
         while chunk := list(islice(rest, CHUNK)):
