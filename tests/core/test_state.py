@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from ropewalk.core import events as ev
+from ropewalk.core.artifact import Failure
 from ropewalk.core.expr import Ref
 from ropewalk.core.graph import Body
-from ropewalk.core.noderun import IllegalMove, NodeRun
+from ropewalk.core.noderun import NOT_YET, IllegalMove, NodeRun
+from ropewalk.core.special import Approval, Wait
 from ropewalk.core.state import RunState, fold, regraph
 from ropewalk.core.taskstate import FINAL, TRANSITIONS, TaskState
 from tests.core.builders import LOST, OUTPUTS, WRONG, graph, node
@@ -214,3 +217,29 @@ def test_a_fold_follows_the_graphs_of_reopened_runs() -> None:
 
     assert list(state.nodes) == ["a", "b"]
     assert state.nodes["a"].opened
+
+
+def test_a_check_that_found_nothing_is_no_attempt_and_lets_retries_and_losses_begin_anew() -> None:
+    nothing = Failure(NOT_YET, "not yet")
+    events = [
+        ev.Opened("a", 1),
+        ev.Started("a", (0,), 1, "w", 10.0),
+        ev.AttemptFailed("a", 0, 1, WRONG, 11.0),
+        ev.Started("a", (0,), 2, "w", 11.0),
+        ev.AttemptFailed("a", 0, 2, nothing, 70.0, counted=False),
+    ]
+
+    run = fold(graph(replace(node("a"), special=Wait())), events).nodes["a"]
+
+    assert (run.retries, run.losses, run.failures) == ({}, {}, {})
+    assert (run.attempts, run.since, run.ready_at) == ({0: 1}, {0: 10.0}, {0: 70.0})
+
+
+def test_a_question_stays_asked_when_a_run_is_reopened_for_other_reasons() -> None:
+    asked = [ev.Opened("a", 1), ev.Asked("a", 0, 1.0)]
+
+    state = fold(graph(replace(node("a"), special=Approval("Go?"))), [*asked, ev.Reopened("g", ())])
+    again = fold(graph(replace(node("a"), special=Approval("Go?"))), [*asked, ev.Reopened("g", ("a",))])
+
+    assert state.nodes["a"].asked == {0: 1.0}
+    assert again.nodes["a"].asked == {}

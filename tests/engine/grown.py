@@ -193,6 +193,23 @@ def dynamic_tasks_side_by_side():
     return total(explore(each([1, 2, 0])))
 
 
+@task(dynamic=True)
+def approach(x: float) -> float:
+    return number(loop(nearer, x, until=lambda y: y > 5, at_most=4))
+
+
+@pipeline
+def a_group():
+    return [explore(2), approach(1.0)]
+
+
+@pipeline
+def equal_dynamic_tasks_in_several_places():
+    first = approach(1.0)
+    second = approach(1.0)
+    return [first, second, explore(2), a_group()]
+
+
 @task
 def stumbles(x: int, ledger: str, at: int = 99) -> int:
     note(ledger, f"turn {x}")
@@ -210,6 +227,7 @@ ALL = (
     a_loop, a_loop_until_a_task_says_so, a_loop_that_runs_out, a_loop_over_a_pipeline, loops_side_by_side,
     a_loop_in_a_loop, a_mapped_pipeline, of_known_items, every_combination, branches_inside,
     results_of_several_kinds, nested, a_tree, a_tree_of_a_list, a_dynamic_task, dynamic_tasks_side_by_side,
+    equal_dynamic_tasks_in_several_places,
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from ropewalk.engine.client import Options
 from ropewalk.engine.result import RunResult
 from ropewalk.store import deadletters, runs
 from ropewalk.store.deadletters import DeadLetter
-from ropewalk.testing.invariants import problems
+from ropewalk.testing.invariants import parked_problems, problems
 from tests.engine.live import Live, Watch, note
 
 
@@ -352,6 +353,21 @@ def test_dropped_letters_are_forgotten_and_failures_stay(live: Live) -> None:
 
     assert failed_items(parked(live)) == [("work", 8), ("work", 9)]
     assert [row.state for row in live.rows(1, "work")].count("failed") == 4
+
+
+def test_the_check_of_what_is_parked_notices_what_is_not_and_what_should_not_be(live: Live) -> None:
+    live.run(strict, "inline", ledger=live.ledger)
+    with live.client() as client:
+        first, *_ = deadletters.listing(client.db)
+        assert parked_problems(client.db, 1) == []
+        deadletters.drop(client.db, [first])
+        row = (1, "work", 0, "group", "", "{}", 1, json.dumps(first.failure.to_json()), 0.0)
+        with client.db.transaction():
+            client.db.many("dead_letter_put", [row])
+
+        found = parked_problems(client.db, 1)
+
+    assert found == ["work[3] of run 1 has failed and is not parked", "work[0] of run 1 is parked and has not failed"]
 
 
 def test_letters_go_with_their_run(live: Live) -> None:

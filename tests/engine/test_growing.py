@@ -25,6 +25,7 @@ def test_it_makes_what_it_makes_as_a_function(tmp_path: Path, made: Pipeline[...
 
     assert result.state == "succeeded", result.failures
     assert result.output == made()
+    assert not [node for node in result.nodes if "*" in node]
     with live.client() as client:
         assert not problems(client.db, result.number)
         assert not end_problems(client.state(result.run))

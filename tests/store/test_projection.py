@@ -17,7 +17,7 @@ from ropewalk.core.state import RunState, regraph
 from ropewalk.store import events as log
 from ropewalk.store import runs, tasks
 from ropewalk.store.database import Database, open_database
-from ropewalk.testing.invariants import problems, stored_state
+from ropewalk.testing.invariants import parked_problems, problems, stored_state
 from ropewalk.testing.report import Broken
 from tests.core.builders import OUTPUTS, WRONG, graph, node
 from tests.core.meaning import Fate
@@ -67,7 +67,7 @@ def stored(db: Database) -> type[Play]:
             with db.transaction():
                 log.append(db, self.run_row, self.seq, self.batch, self.state, at=self.now, keys=keys)
             self.batch = []
-            if found := problems(db, self.run_row.number):
+            if found := problems(db, self.run_row.number) + parked_problems(db, self.run_row.number):
                 raise Broken("\n".join(found))
             if snapshot(stored_state(db, self.run_row.number)) != snapshot(self.state):
                 raise Broken("the state that was stored is another than the one that lives")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple, assert_type
 
 from ropewalk import (
+    Answer,
     Cache,
     Client,
     Doc,
@@ -17,6 +18,7 @@ from ropewalk import (
     Resources,
     Retry,
     RopewalkError,
+    approval,
     breaker,
     context,
     cross,
@@ -27,6 +29,7 @@ from ropewalk import (
     pipeline,
     shell,
     task,
+    wait_for,
     when,
 )
 
@@ -104,6 +107,21 @@ def nightly(address: str) -> bytes:
     return raw
 
 
+@task
+def newest(folder: str) -> Path | None:
+    return Path(folder)
+
+
+@pipeline
+def guarded(folder: str) -> bytes:
+    found = wait_for(newest, folder, every="1m", timeout="6h", backoff=2, soft_fail=True, hold=False, name="data")
+    assert_type(found, Path | None)  # a checker does not see that it is there
+    ok = approval("Deploy it?", role="boss", expires="7d", exclude_author=True)
+    assert_type(ok, Answer)
+    with when(ok.approved):
+        return fetch(ok.by)
+
+
 def calls_that_are_refused() -> None:
     ingest("6")  # type: ignore[arg-type]  # an int is needed
     train(split([1.0]))  # type: ignore[arg-type]  # a split is no list of numbers
@@ -114,6 +132,8 @@ def calls_that_are_refused() -> None:
     train.options(run_if="sometimes")  # type: ignore[arg-type]
     train.options(guards=["api"])  # type: ignore[list-item]
     limit("api", 100)  # type: ignore[arg-type]  # of what time?
+    approval("Deploy it?", expire="7d")  # type: ignore[call-arg]
+    wait_for("newest")  # type: ignore[arg-type]
     pipeline(nightly, names="x")  # type: ignore[call-overload]
 
 

@@ -21,12 +21,15 @@ BUILD = "/build"  # follows the name of the node in that of the task run that de
 
 
 def record_nodes(
-    node_id: str, name: str, function: Callable[..., Any], call: Callable[[], Any], keep: Callable[[Any], ArtifactRef]
+    name: str, function: Callable[..., Any], call: Callable[[], Any], keep: Callable[[Any], ArtifactRef]
 ) -> str:
     """Call a task and record the calls that it makes; a body as JSON text.
 
+    What it says is the same whichever node makes it, since it may be reused by another: its names begin where that of
+    the node ends.
+
     Args:
-        node_id: of the task run that decides on nodes.
+        name: of the task.
         function: of the task, for its annotations.
         call: calls it with its arguments.
         keep: stores a value that no graph can hold, such as a frame.
@@ -35,8 +38,8 @@ def record_nodes(
         Exception: whatever the task raises.
     """
     trace, whole = _record(name, function, call, keep)
-    ids = assign(whole.inner, node_id.removesuffix(BUILD) + TEMPLATE)
-    nodes = {made.id: _waiting(made, node_id) for made in trace.own_nodes("", ids)}
+    ids = assign(whole.inner, TEMPLATE)
+    nodes = {made.id: _waiting(made) for made in trace.own_nodes("", ids)}
     body = make_body(nodes, trace.renamed(_output(whole), ids))
     return json.dumps(body_to_json(replace(body, tasks=trace.task_specs(), bodies=trace.made_bodies(ids))))
 
@@ -73,11 +76,11 @@ def _output(whole: Recorded) -> ex.Expr:
     return whole.output
 
 
-def _waiting(node: Node, builder: str) -> Node:
+def _waiting(node: Node) -> Node:
     """A node that needs something kept waits for the task run that keeps it, should that get lost."""
     if not any(_holds(binding) for binding in node.bindings.values()):
         return node
-    return replace(node, after=(*node.after, builder))
+    return replace(node, after=(*node.after, BUILD))
 
 
 def _holds(expr: ex.Expr) -> bool:

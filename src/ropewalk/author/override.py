@@ -13,6 +13,8 @@ from ropewalk.author.params import Parameter, Problem, parameter_error, paramete
 from ropewalk.author.resolve import resolve
 from ropewalk.core import expr as ex
 from ropewalk.core.graph import Graph, Node
+from ropewalk.core.grow import TEMPLATE
+from ropewalk.core.nesting import as_written
 from ropewalk.core.values import decode
 
 
@@ -36,17 +38,18 @@ def override(
     problems: list[Problem] = []
     for name, text in list(given.items()) if isinstance(given, Mapping) else list(given):
         target, _, parameter = name.rpartition(".")
-        nodes = [node for node in _nodes(graph, target) if parameter in node.bindings]
+        nodes = _nodes(graph, target, parameter)
         obstacle = _obstacle(graph, name, text, parameter, nodes)
         if obstacle is not None:
             problems.append(obstacle)
             continue
-        known = _parameter(nodes[0], name, parameter, functions[nodes[0].task])
+        known = _parameter(nodes[0], name, parameter, functions.get(nodes[0].task))
         try:
             value = convert(text, known.hint, text=True)
             graph = graph.with_constant(tuple(node.id for node in nodes), parameter, value)
         except Unfit as unfit:
-            place = str(declared(functions[nodes[0].task]))
+            function = functions.get(nodes[0].task)
+            place = f"{nodes[0].file}:{nodes[0].line}" if function is None else str(declared(function))
             problems.append(unfit_problem(graph.name, known, text, str(unfit), place))
     if problems:
         raise parameter_error(graph.name, problems, CallSite(graph.file, 0), text=True)
@@ -57,27 +60,36 @@ def overridable(graph: Graph) -> list[str]:
     """The names that can be overridden: parameters of tasks that do not take results of other tasks."""
     names = {
         f"{name}.{parameter}"
-        for node in graph.nodes.values()
+        for node in as_written(graph).values()
         for parameter in node.bindings
         if not _wired(node, parameter)
         for name in (node.id, graph.tasks[node.task].name)
+        if TEMPLATE not in name
     }
     return sorted(names)
 
 
-def _nodes(graph: Graph, target: str) -> list[Node]:
-    if target in graph.nodes:
+def _nodes(graph: Graph, target: str, parameter: str) -> list[Node]:
+    """The node of this name, or else those of the task of this name, in bodies too, that have such a parameter."""
+    if target in graph.nodes and parameter in graph.nodes[target].bindings:
         return [graph.nodes[target]]
-    return [node for node in graph.nodes.values() if graph.tasks[node.task].name == target]
+    named = [node for node in as_written(graph).values() if graph.tasks[node.task].name == target]
+    return [node for node in named if parameter in node.bindings]
 
 
 def _wired(node: Node, parameter: str) -> str:
     """Why a parameter cannot be replaced; empty: it can."""
     if node.map is not None and parameter in node.map.names:
         return "it is taken apart by each() or cross()"
+    if _has_slot(node.bindings[parameter]):
+        return "it takes what the turn or item is given"
     if any(ex.refs(node.bindings[parameter])):
         return f"it takes {ex.show(node.bindings[parameter])}"
     return ""
+
+
+def _has_slot(expr: ex.Expr) -> bool:
+    return isinstance(expr, ex.Slot) or any(map(_has_slot, ex.parts(expr)))
 
 
 def _obstacle(graph: Graph, name: str, text: str, parameter: str, nodes: list[Node]) -> Problem | None:
@@ -96,11 +108,11 @@ def _obstacle(graph: Graph, name: str, text: str, parameter: str, nodes: list[No
     return None
 
 
-def _parameter(node: Node, name: str, parameter: str, function: Callable[..., Any]) -> Parameter:
-    hint = resolve_hints(function).get(parameter, UNKNOWN)
+def _parameter(node: Node, name: str, parameter: str, function: Callable[..., Any] | None) -> Parameter:
+    hint = UNKNOWN if function is None else resolve_hints(function).get(parameter, UNKNOWN)
     binding = node.bindings[parameter]
     if bare(hint) is UNKNOWN and isinstance(binding, ex.Const) and binding.data is not None:
         hint = type(decode(binding.data))
-    declaration = inspect.signature(function).parameters.get(parameter)
+    declaration = None if function is None else inspect.signature(function).parameters.get(parameter)
     text = "" if declaration is None else declaration.annotation
     return Parameter(parameter_spec(name, hint, text), hint, None)

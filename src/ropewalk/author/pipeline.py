@@ -165,8 +165,9 @@ class Pipeline(Generic[P, R_co]):
         """Record its calls, for one argument, where the trace is now: without a group of their own."""
         for name, value in arguments(self, (argument,), {}).items():
             check_type(self, name, value)
+        function: Callable[..., Any] = self.fn
         with outer.calling(self):
-            return self.fn(argument)
+            return function(argument)
 
 
 def trace(pipeline: Pipeline[..., Any], params: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> Traced:

@@ -126,7 +126,7 @@ def _go_on(session: Session, question: Approval, done: str, options: Options | N
     if not session.as_json:
         session.out.write(f"{done} {place_of(question)}.")
         session.out.flush()
-    if options is None or _is_driven(session, run) or _is_paused_by_somebody(session, run):
+    if options is None or not _awaits_somebody(session, run):
         return _leave(session, question, run)
     try:
         return go_on(session, run, options)
@@ -146,6 +146,8 @@ def _leave(session: Session, question: Approval, run: Run) -> int:
         session.note(f"run {run.number} goes on in process {run.owner.get('pid')}")
     elif not run.is_open:
         session.note(f"run {run.number} has {run.state}:  ropewalk show {run.number}")
+    elif not run.target:
+        session.note(f"run {run.number} was started from Python, and goes on there: client.resume(run, work)")
     else:
         session.note(f"go on:  ropewalk resume {run.number}")
     return 0
@@ -155,5 +157,8 @@ def _is_driven(session: Session, run: Run) -> bool:
     return run.is_open and is_alive(run.owner)
 
 
-def _is_paused_by_somebody(session: Session, run: Run) -> bool:
-    return run.state == "paused" and bool(session.client.state(run).pause_requested)
+def _awaits_somebody(session: Session, run: Run) -> bool:
+    """Whether a run would go on if somebody here took it up, and nobody wants it to rest."""
+    if not run.target or not run.is_open or _is_driven(session, run):
+        return False
+    return not (run.state == "paused" and session.client.state(run).pause_requested)

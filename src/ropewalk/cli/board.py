@@ -92,7 +92,8 @@ class Row:
             return self.wall_s
         if self.started_at is None:
             return None
-        return max(0.0, (self.ended_at or time.time()) - self.started_at)
+        ended_at = self.ended_at if self.run.settled and self.ended_at else time.time()
+        return max(0.0, ended_at - self.started_at)
 
 
 class Board:

@@ -31,7 +31,7 @@ class Display:
         self._board = board
         self._terminal = terminal
         self._since = time.monotonic()
-        self._name_cells = max(map(cells, board.rows), default=0)
+        self._name_cells = max(map(cells, board.tops), default=0)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._draw, name="display", daemon=True)
 
@@ -74,6 +74,7 @@ class Display:
         inner = [*failed[:MOST_FAILED], *running][: max(0, room - len(tops))]
         chosen = arranged([*tops, *inner], board.owner_of)
         shown = [line_of(rows[node], _nothing, depth, label) for node, depth, label in chosen]
+        self._name_cells = max([self._name_cells, *(cells(line.name) + 2 * line.depth for line in shown)])
         return [*lay_out(shown, self._terminal, name_cells=self._name_cells), self._summary()]
 
     def _summary(self) -> str:

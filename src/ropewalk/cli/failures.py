@@ -76,7 +76,7 @@ def _block(client: Client, recorded: Recorded, state: RunState, case: Case) -> R
     node = state.graph.nodes[node_id]
     if failure.kind == "rejected":
         return _rejection(run, state, node, failure)
-    name = f"{node_id}[{item}]" if node.map is not None else node_id
+    name = f"{node_id}[{state.nodes[node_id].label(item)}]" if node.map is not None else node_id
     return ExecutionError(
         f"task `{name}` {'timed out' if failure.kind == 'timeout' else 'failed'}: {headline(failure)}",
         code=_CODES.get(failure.kind, "P301"),

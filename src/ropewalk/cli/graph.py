@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ropewalk.cli.arguments import read
@@ -11,10 +12,12 @@ from ropewalk.cli.session import Session
 from ropewalk.cli.target import make_work
 from ropewalk.cli.wishes import LEFTOVERS, takes_pipeline
 from ropewalk.core import expr as ex
-from ropewalk.core.drawing import direct
+from ropewalk.core.drawing import direct, told
 from ropewalk.core.graph import Graph
+from ropewalk.core.grow import TEMPLATE
 
 MOST_LANES = 30
+_TEMPLATE = re.compile(rf"[\w:./*-]*{re.escape(TEMPLATE)}")  # before the names of nodes inside of others
 _UP, _DOWN, _LEFT, _RIGHT = 1, 2, 4, 8
 _JOINTS = {
     _UP | _DOWN: "│", _LEFT | _RIGHT: "─", _UP | _RIGHT: "╰", _UP | _LEFT: "╯", _DOWN | _LEFT: "╮",
@@ -32,7 +35,8 @@ _JOINTS = {
 def graph(session: Session, words: tuple[str, ...], params: tuple[str, ...], form: str) -> None:
     """Draw a pipeline: each task below those that it needs. Nothing is run.
 
-    [*] marks a task that is mapped over a list, and ? one that runs only under a condition.
+    [*] marks a task or pipeline that is mapped over a list, ⟲ a loop with the most turns that it takes, ⋏ a tree with
+    its width, + tasks that are decided on in the run, and ? what runs only under a condition.
     """
     found = make_work(session, read(words, params)).graph
     if session.as_json or form == "json":
@@ -49,14 +53,31 @@ def picture(graph: Graph, width: int | None) -> list[str]:
     labels = {node_id: label + _condition(graph, node_id) for node_id, label in graph.labels.items()}
     lines = list(draw(direct(graph.upstream), labels))
     room = 2 * MOST_LANES if width is None else max(width - 20, 2)
+    bodies = list(_bodies(graph, labels, room))
     if any(cells(lanes) > room for lanes, _ in lines):
-        return [_listed(labels[n], needs) for n, needs in graph.upstream.items()]
-    return [f"{lanes}  {label}" if label else lanes for lanes, label in lines]
+        return [*(_listed(labels[n], needs) for n, needs in graph.upstream.items()), *bodies]
+    return [*(f"{lanes}  {label}" if label else lanes for lanes, label in lines), *bodies]
+
+
+def _bodies(graph: Graph, labels: Mapping[str, str], room: int) -> Iterator[str]:
+    """What is inside of nodes: a chain on one line, anything else as a drawing of its own."""
+    for owner, needs in graph.inside.items():
+        until = graph.bodies[owner].until
+        ends = "" if until is None else f" until {_TEMPLATE.sub('', ex.show(until))}"
+        head = f"inside {owner.replace(TEMPLATE, '/')}{ends}:"
+        lines = list(draw(direct(needs), labels))
+        text = told(needs, labels)
+        yield ""
+        if " ← " not in text or any(cells(lanes) > room for lanes, _ in lines):
+            yield f"{head} {text}"
+        else:
+            yield head
+            yield from (f"  {lanes}  {label}" if label else f"  {lanes}" for lanes, label in lines)
 
 
 def _condition(graph: Graph, node_id: str) -> str:
-    when = graph.nodes[node_id].when
-    return "" if when is None else f"  if {ex.show(when)}"
+    node = graph.nodes.get(node_id) or next(b.nodes[node_id] for b in graph.bodies.values() if node_id in b.nodes)
+    return "" if node.when is None else f"  if {_TEMPLATE.sub('', ex.show(node.when))}"
 
 
 def _listed(label: str, needs: Sequence[str]) -> str:

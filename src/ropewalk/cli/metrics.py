@@ -11,7 +11,7 @@ from ropewalk.cli.places import Place, existing_store, find_place
 from ropewalk.cli.session import Session
 from ropewalk.core import expr as ex
 from ropewalk.core.errors import UsageError, did_you_mean
-from ropewalk.core.graph import Node
+from ropewalk.core.nesting import spot_of, template_of
 from ropewalk.core.values import decode
 from ropewalk.store import tasks
 from ropewalk.store.tasks import TaskRun
@@ -25,7 +25,8 @@ def metrics(session: Session, place: str, by: str | None, steps: bool) -> None:
     """Show what the tasks of a run measured: a table for each task, a line for each item."""
     existing_store(session)
     at = find_place(session.client, place)
-    measured = [row for row in tasks.listing(session.client.db, at.run.number, at.node) if row.metrics]
+    found = tasks.listing(session.client.db, at.run.number, None if at.inside else at.node)
+    measured = [row for row in found if row.metrics and at.covers(row.node, row.item)]
     if not steps:
         measured = [row for row in measured if _plain(row.metrics)]
     if session.as_json:
@@ -34,8 +35,11 @@ def metrics(session: Session, place: str, by: str | None, steps: bool) -> None:
     if not measured:
         session.note(f"No task of run {at} logged a metric: a task does so with ropewalk.context().log_metric")
     _check_known(by, measured)
-    for node in dict.fromkeys(row.node for row in measured):
-        _table(session, at, [row for row in measured if row.node == node], by, steps)
+    tables: dict[str, list[TaskRun]] = {}
+    for row in measured:
+        tables.setdefault(template_of(row.node, at.graph.nodes), []).append(row)
+    for title, rows in tables.items():
+        _table(session, at, title, sorted(rows, key=_natural), by, steps)
 
 
 def _plain(metrics: dict[str, float]) -> list[str]:
@@ -49,25 +53,32 @@ def _check_known(by: str | None, measured: list[TaskRun]) -> None:
         raise UsageError(f"no task logged a metric `{by[:80]}`", help=[f"did you mean `{guess}`?"] if guess else [])
 
 
-def _table(session: Session, at: Place, rows: list[TaskRun], by: str | None, steps: bool) -> None:
+def _natural(row: TaskRun) -> tuple[list[tuple[int, str]], int]:
+    """Turn 10 after turn 9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in row.node.split("/")], row.item
+
+
+def _table(session: Session, at: Place, title: str, rows: list[TaskRun], by: str | None, steps: bool) -> None:
     names = list(dict.fromkeys(n for row in rows for n in (row.metrics if steps else _plain(row.metrics))))
     if by in names:
         rows = sorted(rows, key=lambda row: row.metrics.get(str(by), float("-inf")), reverse=True)
-    node = at.graph.nodes[rows[0].node]
-    lines = [(node.id, *names)]
+    lines = [(title, *names)]
     for row in rows:
         values = (show_metric(row.metrics[name]) if name in row.metrics else "" for name in names)
-        lines.append((_label(node, row.item), *values))
+        lines.append((_label(at, row), *values))
     shown = table(lines, width=session.out.width, right=range(1, len(names) + 1))
     session.out.write("\n".join([session.out.paint(shown[0], "bold"), *shown[1:]]))
 
 
-def _label(node: Node, item: int) -> str:
-    """What an item is mapped over, where the graph says it; its index beside it."""
+def _label(at: Place, row: TaskRun) -> str:
+    """What an item is mapped over, where the graph says it; its index beside it, and the turn or item that it is in."""
+    node, item = at.graph.nodes[row.node], row.item
+    spot = spot_of(node.id, at.graph.nodes)
+    within = node.id.removeprefix(f"{spot.owner.partition('/')[0]}/") if spot is not None else ""
     if node.map is None:
-        return ""
+        return within
     shown = [_short(node.bindings[name], item) for name in node.map.names] if node.map.mode == "zip" else []
-    return " ".join([f"[{item}]", *filter(None, shown)])
+    return " ".join([f"{within}[{item}]", *filter(None, shown)])
 
 
 def _short(binding: ex.Expr, item: int) -> str:

@@ -84,7 +84,7 @@ class Plain:
         )
 
     def _begin(self, row: Row) -> None:
-        if row.started_at is None or row.id in self._begun:
+        if row.started_at is None or row.id in self._begun or (row.grows and not row.is_mapped):
             return
         self._begun.add(row.id)
         self._told_at[row.id] = self._clock()

@@ -39,10 +39,10 @@ class Totals:
 def totals(client: Client, run: Run) -> Totals:
     """What became of the task runs of a run; those that only had nodes of their own do not count."""
     counts = tasks.counts(client.db, run.number)
-    succeeded = [c for c in counts if c.state == "succeeded" and (c.started_at is not None or c.reused)]
-    cached = sum(c.reused for c in succeeded)
+    succeeded = [c for c in counts if c.state == "succeeded"]
+    ran = sum(c.executed for c in succeeded)
     failed = sum(c.number if c.started_at else _failed(client, run, c) for c in counts if c.state == "failed")
-    return Totals(sum(c.number for c in succeeded) - cached, cached, failed)
+    return Totals(ran, sum(c.keyed for c in succeeded) - ran, failed)
 
 
 def _failed(client: Client, run: Run, count: Count) -> int:

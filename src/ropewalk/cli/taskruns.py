@@ -15,6 +15,7 @@ from ropewalk.cli.rows import describe, headline
 from ropewalk.cli.runs import paint_state
 from ropewalk.cli.session import Session
 from ropewalk.core.errors import RopewalkError
+from ropewalk.core.noderun import PART
 from ropewalk.core.quantity import show_duration, show_size
 from ropewalk.engine.checkpoint import newest
 from ropewalk.engine.client import Client
@@ -76,7 +77,7 @@ def show_task_run(session: Session, place: Place) -> None:
 
 def _story(session: Session, place: Place, row: TaskRun | None, recorded: Recorded) -> Iterator[str]:
     out, node = session.out, recorded.node(place.node or "")
-    name = f"{node.id}[{place.item}]" if place.item is not None else node.id
+    name = f"{node.id}[{place.label or place.item}]" if place.item is not None else node.id
     state = "waiting" if row is None else "cached" if row.source is not None else row.state
     yield f"{out.paint(name, 'bold')}  run {place.run.number}  {place.run.name}     {paint_state(state, out)}"
     if row is not None:
@@ -133,7 +134,7 @@ def _outputs(row: TaskRun) -> Iterator[str]:
 
 def _attempts(client: Client, place: Place) -> Iterator[str]:
     for _, item, attempt, at, failure, wall_s in tasks.attempts(client.db, place.run.number, place.node):
-        if item == (place.item or 0):
+        if item == (place.item or 0) and failure.kind != PART:
             yield f"{attempt}  {show_moment(at)}  after {show_duration(wall_s)}  {failure.kind}: {headline(failure)}"
 
 

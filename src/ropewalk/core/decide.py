@@ -142,6 +142,8 @@ class Decider:
         self._finish()
 
     def _still_due(self, event: Event) -> bool:
+        if isinstance(event, ev.Opened) and self.state.cancel_requested:
+            return self.state.nodes[event.node].node.policy.run_if == "always"
         if not isinstance(event, (ev.Skipped, ev.Cancelled)):
             return True
         run = self.state.nodes[event.node]

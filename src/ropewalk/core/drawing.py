@@ -82,10 +82,45 @@ def _box(centre: tuple[float, float], width: float, label: str) -> str:
     )
 
 
-def mermaid(needs: Mapping[str, Sequence[str]], labels: Mapping[str, str]) -> str:
-    """The graph as Mermaid text, which many document viewers draw."""
-    names = {node: f"n{index}" for index, node in enumerate(needs)}
-    shown = {node: escape(labels[node], quote=True).replace("#", "&num;") for node in needs}
-    lines = ["flowchart TD", *(f'    {names[node]}["{shown[node]}"]' for node in needs)]
-    lines += [f"    {names[up]} --> {names[node]}" for node, ups in needs.items() for up in ups]
-    return "\n".join(lines)
+def told(needs: Mapping[str, Sequence[str]], labels: Mapping[str, str]) -> str:
+    """A small graph in one line: "days → score[*] → total", or, where it is no chain, "a, b ← a, c ← a"."""
+    order = list(needs)
+    drawn = direct(needs)
+    if all(list(drawn[node]) == order[max(0, index - 1) : index] for index, node in enumerate(order)):
+        return " → ".join(labels[node] for node in order)
+    return ", ".join(
+        f"{labels[node]} ← {' + '.join(labels[up] for up in ups)}" if ups else labels[node]
+        for node, ups in drawn.items()
+    )
+
+
+def mermaid(
+    needs: Mapping[str, Sequence[str]],
+    labels: Mapping[str, str],
+    inside: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+) -> str:
+    """The graph as Mermaid text, which many document viewers draw.
+
+    Args:
+        needs, labels: as for `svg`, labels also for what is inside of nodes.
+        inside: for nodes with others inside, what each of these needs there.
+    """
+    bodies = inside or {}
+    names: dict[str, str] = {}
+    lines, edges = ["flowchart TD"], list[str]()
+
+    def add(some: Mapping[str, Sequence[str]], indent: str) -> None:
+        for node in some:
+            names[node] = f"n{len(names)}"
+        for node in some:
+            shown = escape(labels[node], quote=True).replace("#", "&num;")
+            if node in bodies:
+                lines.append(f'{indent}subgraph {names[node]}["{shown}"]')
+                add(bodies[node], f"{indent}    ")
+                lines.append(f"{indent}end")
+            else:
+                lines.append(f'{indent}{names[node]}["{shown}"]')
+        edges.extend(f"    {names[up]} --> {names[node]}" for node, ups in some.items() for up in ups)
+
+    add(needs, "    ")
+    return "\n".join([*lines, *edges])

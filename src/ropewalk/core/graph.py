@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -155,29 +156,41 @@ class Graph:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What a picture shows for each node: its id, and marks of a map, a loop and a condition."""
-        return {n.id: n.label for n in self.nodes.values()}
+        """What a picture shows for each node, also inside of others: its id, and marks of map, loop and condition."""
+        inner = {n.id: n.label[len(owner) + 3 :] for owner, body in self.bodies.items() for n in body.nodes.values()}
+        return {**inner, **{n.id: n.label for n in self.nodes.values()}}
+
+    @property
+    def inside(self) -> dict[str, dict[str, list[str]]]:
+        """For each node with a body, what each node of the body needs there."""
+        return {
+            owner: {n.id: [up for up in n.upstream if up in body.nodes] for n in body.nodes.values()}
+            for owner, body in self.bodies.items()
+        }
 
     def mermaid(self) -> str:
         """The graph as Mermaid text."""
-        return drawing.mermaid(self.upstream, self.labels)
+        return drawing.mermaid(self.upstream, self.labels, self.inside)
 
     def _repr_html_(self) -> str:
         if len(self.nodes) > MAX_DRAWN:
             return f"<p>{self.name}: a graph of {len(self.nodes):,} nodes, too many to draw</p>"
-        return drawing.svg(self.upstream, self.labels)
+        labels = self.labels
+        notes = (f"inside {owner}: {drawing.told(needs, labels)}" for owner, needs in self.inside.items())
+        return drawing.svg(self.upstream, labels) + "".join(f"<p>{html.escape(note)}</p>" for note in notes)
 
     def spec(self, node_id: str) -> TaskSpec:
         """The task that a node runs."""
         return self.tasks[self.nodes[node_id].task]
 
     def with_constant(self, node_ids: tuple[str, ...], parameter: str, value: Any) -> Graph:
-        """This graph with one task parameter bound to a constant at the given nodes."""
-        nodes = dict(self.nodes)
-        for node_id in node_ids:
-            node = nodes[node_id]
-            nodes[node_id] = replace(node, bindings={**node.bindings, parameter: ex.constant(value)})
-        return replace(self, nodes=nodes)
+        """This graph with one task parameter bound to a constant at the given nodes, in bodies too."""
+
+        def bound(nodes: Mapping[str, Node]) -> dict[str, Node]:
+            return {n: _bound(node, parameter, value) if n in node_ids else node for n, node in nodes.items()}
+
+        bodies = {owner: replace(body, nodes=bound(body.nodes)) for owner, body in self.bodies.items()}
+        return replace(self, nodes=bound(self.nodes), bodies=bodies)
 
     def to_json(self, *, places: bool = True) -> dict[str, Any]:
         """The graph as versioned JSON-able data; without `places` it holds no file names and lines."""
@@ -223,6 +236,10 @@ class Graph:
             {name: body_from_json(body) for name, body in data.get("bodies", {}).items()},
             RunPolicy.from_json(data.get("policy", {})),
         )
+
+
+def _bound(node: Node, parameter: str, value: Any) -> Node:
+    return replace(node, bindings={**node.bindings, parameter: ex.constant(value)})
 
 
 def make_graph(

@@ -34,6 +34,16 @@ def place_of(owner: Node, item: str, turn: int) -> str:
     return "/".join(places) + "/"
 
 
+def placed(body: Body, owner: str) -> Body:
+    """A body whose names begin with a slash, as that of a node."""
+
+    def name(node_id: str) -> str:
+        return owner + node_id if node_id.startswith("/") else node_id
+
+    inner = {name(key): _fill_body(b, {}, name) for key, b in body.bodies.items()}
+    return replace(_fill_body(body, {}, name), bodies=inner)
+
+
 def instantiate(
     owner: Node, item: str, turn: int, body: Body, args: Mapping[str, Expr], bodies: Mapping[str, Body]
 ) -> Instance:

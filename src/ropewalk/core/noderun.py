@@ -154,10 +154,6 @@ class NodeRun:
         """Something of it has succeeded, be it that it has no items."""
         return self.counts[SUCCEEDED] > 0 or self.all_succeeded
 
-    @property
-    def all_skipped(self) -> bool:
-        return self.length > 0 and self.counts[SKIPPED] == self.length
-
     def state(self, item: int) -> TaskState:
         return WAITING if self.states is None else _BY_CODE[self.states[item]]
 
@@ -177,16 +173,6 @@ class NodeRun:
         self.counts[states[item]] -= 1
         self.counts[to] += 1
         states[item] = to
-
-    def take_back(self, item: int) -> None:
-        """The effects of an item that had succeeded were undone: it is as before it was started."""
-        if self.states is not None and item < len(self.states) and self.states[item] == SUCCEEDED:
-            self.counts[SUCCEEDED] -= 1
-            self.counts[WAITING] += 1
-            self.states[item] = WAITING
-            self.outputs[item] = None
-            self.keys[item] = ""
-            self.metrics.pop(item, None)
 
     def may_move(self, item: int, to: TaskState) -> bool:
         """Whether there is such an item, and the move is in TRANSITIONS."""

@@ -33,6 +33,7 @@ class RunState:
         self.pause_requested = ""  # by whom
         self.resting = ""  # why nothing can happen before a person acts
         self.finished = ""  # succeeded | failed | cancelled
+        self.reopened = False  # ever
         self.retries = 0  # of all task runs together
         self.effects: dict[tuple[str, int], None] = {}  # task runs that can be undone, as they ended
         self.undone: dict[str, tuple[str, int]] = {}  # nodes that take effects back: whose
@@ -210,6 +211,7 @@ class RunState:
     def _reopened(self, e: ev.Reopened) -> None:
         self.cancel_requested = False
         self.finished = ""
+        self.reopened = True
         self.retries = 0
         self.missed.clear()
         reset = set(e.reset)
@@ -231,7 +233,7 @@ class RunState:
         for undo_id, (node_id, item) in reversed(self.undone.items()):
             taken_back = self.nodes.pop(undo_id).all_succeeded
             if node_id in self.nodes and taken_back:
-                self.nodes[node_id].take_back(item)
+                _take_back(self.nodes[node_id], item)
             elif node_id in self.nodes:
                 self.effects[node_id, item] = None
         self.undone = {}
@@ -316,6 +318,17 @@ class RunState:
 
 
 _DEVIATIONS = ("retries", "losses", "tokens", "ready_at", "failures", "since", "ooms", "asked")
+
+
+def _take_back(run: NodeRun, item: int) -> None:
+    """The effects of an item that had succeeded were undone: it is as before it was started."""
+    if run.state(item) is SUCCEEDED and run.states is not None:
+        run.counts[SUCCEEDED] -= 1
+        run.counts[WAITING] += 1
+        run.states[item] = WAITING
+        run.outputs[item] = None
+        run.keys[item] = ""
+        run.metrics.pop(item, None)
 
 
 def _restart(run: NodeRun, only: set[int] | None) -> None:

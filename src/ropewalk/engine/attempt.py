@@ -175,7 +175,7 @@ def _record_nodes(job: Job, function: Callable[..., Any], arguments: dict[str, A
         kept.append(save(value, blobs))
         return kept[-1]
 
-    text = record_nodes(job.node, job.task, function, lambda: call(function, arguments), keep)
+    text = record_nodes(job.task, function, lambda: call(function, arguments), keep)
     children = {d for ref in kept for d in ((ref.digest,) if ref.inline is None else ()) + ref.children}
     ref = save(text, blobs)
     return {"result": replace(ref, children=(*ref.children, *sorted(children)))}

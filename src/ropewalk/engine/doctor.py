@@ -112,7 +112,7 @@ def _store(client: Client) -> Finding:
 
 def _stale_runs(client: Client) -> Iterator[Finding]:
     for run in runs.unfinished(client.db):
-        if not is_alive(run.owner):
+        if run.state != "paused" and not is_alive(run.owner):
             yield Finding(
                 f"run {run.number}", False, "was interrupted: its scheduler is gone", f"ropewalk resume {run.number}"
             )

@@ -12,7 +12,7 @@ from ropewalk.core.artifact import Failure, Outputs
 from ropewalk.core.errors import RopewalkError
 from ropewalk.core.expr import Unavailable
 from ropewalk.core.graph import Body, Node, body_from_json
-from ropewalk.core.grow import TEMPLATE
+from ropewalk.core.grow import TEMPLATE, placed
 from ropewalk.core.noderun import PART, NodeRun, Parts
 from ropewalk.core.special import Grow, Loop, Reduce
 from ropewalk.core.state import RunState
@@ -64,7 +64,7 @@ class Grower:
         body: Body | None = None
         args: dict[str, ex.Expr] = {}
         if isinstance(node.special, Grow):
-            body = body_from_json(json.loads(self._value(self._argument(node, "nodes", item))))
+            body = placed(body_from_json(json.loads(self._value(self._argument(node, "nodes", item)))), node.id)
             if error := next(filter(None, map(self._misfit, body.nodes.values())), None):
                 raise error
         elif isinstance(node.special, Reduce):

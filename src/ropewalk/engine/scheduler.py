@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from ropewalk.core import events as ev
 from ropewalk.core.artifact import Failed, Failure, Succeeded, Usage
 from ropewalk.core.decide import Decider, Kill
+from ropewalk.core.expr import Unavailable
 from ropewalk.core.failpoint import failpoint
 from ropewalk.core.guard import verdict
 from ropewalk.core.noderun import RETURNED
@@ -228,6 +230,8 @@ class Scheduler:
             self._progress.append(report)
             return
         node_id, item, token = report.node, report.item, report.token
+        if node_id not in self._state.nodes:
+            return  # a late report of an attempt at what came into being and is forgotten
         held = self._state.holds(node_id, item, token)
         self._admission.end(node_id, item, token, _has_failed(report) if held else None)
         if not held:
@@ -264,8 +268,9 @@ class Scheduler:
         else:
             event = settle(self._state, node_id, item, token, failure, self._clock(), usage)
         if event.retry_at is None:
-            inputs = self._preparer.identities(self._preparer.prepare(node_id), order.sources)
-            self._given[node_id, item] = Given(order.key, inputs)
+            with suppress(Unavailable):  # an input was lost while it ran
+                inputs = self._preparer.identities(self._preparer.prepare(node_id), order.sources)
+                self._given[node_id, item] = Given(order.key, inputs)
         run, ending = self._state.nodes[node_id], self._state.cancel_requested
         for follows in after_check(run, event, self._clock(), ending=ending) or [event]:
             self._decider.feed(follows)

@@ -73,7 +73,7 @@ def _user_frames(start: TracebackType | None) -> list[traceback.FrameSummary]:
 
 def _own_code(frames: list[traceback.FrameSummary]) -> traceback.FrameSummary:
     """The innermost frame of the user's own code; failing that the innermost of all."""
-    own = [f for f in frames if in_own_tree("", f.filename) and not f.filename.startswith("<frozen")]
+    own = [f for f in frames if in_own_tree("", f.filename) and not f.filename.startswith(("<frozen", _OWN))]
     return own[-1] if own else frames[-1]
 
 

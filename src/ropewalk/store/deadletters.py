@@ -82,7 +82,7 @@ def park(
     Args:
         state: the run after the batch.
     """
-    if run.epoch > 1:  # before that nothing that failed is tried again
+    if state.reopened:  # before that nothing that has failed for good is tried again
         _take_away(db, run.number, batch, state)
     rows = [
         _row(run.number, event, state, at, given.get((event.node, event.item), Given()))

@@ -82,6 +82,8 @@ class Count:
     peak_bytes: int
     started_at: float | None
     finished_at: float | None
+    keyed: int = 0  # that have a key: not those whose result is that of nodes of their own, or an answer
+    executed: int = 0  # that were begun by a worker
 
 
 def listing(db: Database, run: int, node: str | None = None) -> list[TaskRun]:
@@ -98,8 +100,8 @@ def get(db: Database, run: int, node: str, item: int) -> TaskRun | None:
 def counts(db: Database, run: int) -> list[Count]:
     """Task runs of a run by node and state."""
     return [
-        Count(n, state, number, reused or 0, wall or 0.0, cpu or 0.0, peak or 0, started, finished)
-        for n, state, number, reused, wall, cpu, peak, started, finished in db.query("task_run_counts", run=run)
+        Count(n, state, number, reused or 0, wall or 0.0, cpu or 0.0, peak or 0, *rest)
+        for n, state, number, reused, wall, cpu, peak, *rest in db.query("task_run_counts", run=run)
     ]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from ropewalk.core.noderun import NodeRun
 from ropewalk.core.state import RunState, fold
-from ropewalk.core.taskstate import CANCELLED, FAILED, FINAL, RUNNING, SUCCEEDED
+from ropewalk.core.taskstate import CANCELLED, FAILED, FINAL, RUNNING, SKIPPED, SUCCEEDED
+from ropewalk.store import deadletters, runs, tasks
 from ropewalk.store import events as log
-from ropewalk.store import runs, tasks
 from ropewalk.store.database import Database
 
 
@@ -92,11 +92,29 @@ def _lease_problems(db: Database, run: int, state: RunState) -> Iterator[str]:
         yield f"run {run} has leases {sorted(leases)}, its events say {sorted(running)}"
 
 
+def parked_problems(db: Database, run: int) -> list[str]:
+    """How the dead letters of a run differ from what has failed for good in it, where nobody has dropped any."""
+    state = stored_state(db, run)
+    parked = {(letter.node, letter.item) for letter in deadletters.listing(db, run=run)}
+    failed = {
+        (node_id, item)
+        for node_id, node in state.nodes.items()
+        for item in node.items(FAILED)
+        if node_id not in state.undone and node.failures[item].kind not in deadletters.ELSEWHERE
+    }
+    over = {
+        (node_id, item) for node_id, item in parked
+        if node_id not in state.nodes or state.nodes[node_id].state(item) in (SUCCEEDED, SKIPPED)
+    }  # fmt: skip
+    found = [f"{node}[{item}] of run {run} has failed and is not parked" for node, item in sorted(failed - parked)]
+    return found + [f"{node}[{item}] of run {run} is parked and has not failed" for node, item in sorted(over)]
+
+
 def end_problems(state: RunState) -> list[str]:
     """What is wrong with a run that has ended: something is left to do, or its state does not follow from its tasks."""
     left = [node_id for node_id, node in state.nodes.items() if not node.settled]
     nodes = state.nodes.values()
-    wanted = "failed" if any(n.counts[FAILED] for n in nodes) else "succeeded"
+    wanted = "failed" if any(n.failed_too_much for n in nodes) else "succeeded"
     if wanted == "succeeded" and any(n.counts[CANCELLED] for n in nodes):
         wanted = "cancelled"
     found = [f"it has ended, but {left} are left"] if left else []

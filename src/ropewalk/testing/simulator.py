@@ -25,6 +25,7 @@ from ropewalk.core import events as ev
 from ropewalk.core.artifact import Failed, Failure
 from ropewalk.core.artifact import Outcome as Attempted
 from ropewalk.core.errors import RopewalkError
+from ropewalk.core.graph import Graph
 from ropewalk.core.noderun import NodeRun
 from ropewalk.core.settle import MAX_LOST
 from ropewalk.core.special import Approval
@@ -159,7 +160,7 @@ class World:
         watch = Watch(self.graph)
         for event in events:
             watch.see(event)
-        return watch.denied or any(map(_is_by_chance, events))
+        return watch.denied or any(_is_by_chance(event, self.graph) for event in events)
 
     def check(self, number: int, wanted: Outcome) -> None:
         """Note what is wrong with a run that has ended; `wanted` is empty where that depends on luck."""
@@ -175,7 +176,7 @@ class World:
                 watch.see(event)
         except Broken as broken:
             found.append(str(broken))
-        by_chance = watch.denied or any(map(_is_by_chance, events))
+        by_chance = watch.denied or any(_is_by_chance(event, self.graph) for event in events)
         if not by_chance and wanted and (different := sorted(set(self.outcome(number).items()) ^ set(wanted.items()))):
             found.append(f"it has not ended as without mishaps: {different}")
         self.report.problems += [f"run {number}: {problem}" for problem in found]
@@ -221,7 +222,9 @@ class Scene:
                 self.world.report.problems.append(f"{self.world.held[pool]} slots of {pool} are held")
         if policy.cache.enabled:
             if other is not None and other is not self:
-                self.world.report.problems.append(f"runs {other.number} and {self.number} compute the key of {node} at once")
+                self.world.report.problems.append(
+                    f"runs {other.number} and {self.number} compute the key of {node} at once"
+                )
             self.world.computing[order.key] = self
 
     def ends(self, order: Order, node: str) -> None:
@@ -297,11 +300,11 @@ class Scene:
         self.process.crash()
 
 
-def _is_by_chance(event: ev.Event) -> bool:
+def _is_by_chance(event: ev.Event, graph: Graph) -> bool:
     """Whether what follows depends on luck: it was cancelled in the middle, or must not run twice and was lost."""
     if isinstance(event, ev.AttemptFailed):
         return event.failure.kind == "lost" and event.retry_at is None
-    return isinstance(event, ev.CancelRequested) and event.by.startswith("fail_fast")
+    return isinstance(event, ev.CancelRequested) and graph.policy.on_failure == "fail_fast"
 
 
 def digests(node: NodeRun, item: int) -> tuple[tuple[str, str], ...]:

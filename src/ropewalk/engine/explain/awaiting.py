@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from ropewalk.core.graph import Node
+from ropewalk.core.quantity import show_duration
 from ropewalk.core.special import Approval, Wait
 from ropewalk.engine.explain.recorded import Recorded
 from ropewalk.store import approvals
 
 Told = tuple[str, tuple[str, ...], tuple[str, ...]]  # a sentence, facts, what to type
+
+
+def promise(node: Node) -> str:
+    """What a run will do at a node that waits; empty: it is none."""
+    special = node.special
+    if isinstance(special, Approval):
+        return f"asks {special.role or 'a person'}: {special.message}"
+    return f"looks every {show_duration(special.every_s)}" if isinstance(special, Wait) else ""
 
 
 def awaited(recorded: Recorded, node_id: str, item: int) -> Told | None:

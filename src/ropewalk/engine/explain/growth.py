@@ -92,8 +92,8 @@ def _tally(recorded: Recorded, run: NodeRun, item: int) -> dict[str, int]:
         if count.node not in inside or grows(recorded.graph.nodes[count.node]):
             continue
         if count.state == "succeeded":
-            found["executed"] += count.number - count.reused
-            found["reused"] += count.reused
+            found["executed"] += count.executed
+            found["reused"] += count.keyed - count.executed
         elif count.state in found:
             found[count.state] += count.number
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ropewalk.core.cache import Cache
@@ -27,6 +27,7 @@ class Inside:
     task_runs: int  # that succeeded, executed or reused
     wall_s: float  # that these take, or took when they were executed
     turns: int  # of a loop, the most of its items
+    is_whole: bool = True  # False: it failed in that run
 
 
 class Memory:
@@ -78,17 +79,21 @@ class Memory:
         return {}
 
     def inside(self, node: Node) -> Inside | None:
-        """What was inside of a node with nodes of its own in the newest run in which it succeeded."""
+        """What was inside of a node with nodes of its own in the newest run in which it succeeded, or else failed."""
         if node.id not in self._inside:
-            number = history.last_success(self._client.db, self.pipeline, node.id) if self._there else None
-            if number is None:
+            if not self._there:
                 return None
-            self._inside[node.id] = self._look_inside(node, self._record(number).run)
+            number = history.last_success(self._client.db, self.pipeline, node.id)
+            tried = history.last_failure(self._client.db, self.pipeline, node.id) if number is None else number
+            if tried is None:
+                return None
+            found = self._look_inside(node, self._record(tried).run)
+            self._inside[node.id] = found if number is not None else replace(found, is_whole=False)
         return self._inside[node.id]
 
     def _look_inside(self, node: Node, run: Run) -> Inside:
         counts = [c for c in tasks.counts(self._client.db, run.number) if c.node.startswith(f"{node.id}/")]
-        worked = [c for c in counts if c.state == "succeeded" and (c.started_at is not None or c.reused)]
+        worked = [c for c in counts if c.state == "succeeded" and c.keyed]
         turns = 0
         if isinstance(node.special, Loop):
             parts = self._client.past.state(run).nodes[node.id].parts

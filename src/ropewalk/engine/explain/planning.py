@@ -119,6 +119,7 @@ def _owner_row(
 ) -> PlanRow:
     """A node with nodes of its own: what would be done with these, as far as they are known."""
     run, before = walk.state.nodes[node.id], memory.inside(node)
+    before = before if before is not None and before.is_whole else None
     counts: Counter[str] = Counter()
     for node_id in inside:
         inner = walk.state.nodes[node_id]

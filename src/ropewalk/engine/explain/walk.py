@@ -18,6 +18,7 @@ from ropewalk.core.graph import Graph, Node
 from ropewalk.core.nesting import grows
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import CANCELLED, FAILED, READY, SKIPPED, WAITING
+from ropewalk.engine.explain.awaiting import promise
 from ropewalk.engine.explain.keys import show
 from ropewalk.engine.explain.memory import Memory
 from ropewalk.engine.growing import Grower
@@ -192,7 +193,7 @@ class Walk:
             return Verdict(action, key, "reuse off")
         if not cache.enabled:
             self._first.setdefault(key, node_id)
-            return Verdict(action, key, "cache off")
+            return Verdict(action, key, promise(self.state.nodes[node_id].node) or "cache off")
         obstacle = "" if hit is None else self._memory.obstacle(hit, cache)
         if hit is not None and not obstacle:
             return Verdict("reuse", key, hit=hit)

@@ -26,6 +26,7 @@ from ropewalk.store import history, runs, tasks
 from ropewalk.store.runs import Run
 from ropewalk.store.tasks import Lease, TaskRun
 
+_STANDS = {"approval": "a person is asked", "wait": "not there yet"}  # of nodes that are begun and not done
 UNSUCCESSFUL = ("failed", "skipped", "cancelled")
 
 
@@ -309,7 +310,9 @@ def _unfinished(recorded: Recorded, node_id: str, item: int, row: TaskRun | None
         state, facts = "running", (f"attempt on {lease.worker}, claimed at {_clock(lease.at)}",)
         title = f"{name} is running" if alive else f"{name} was running when the process that drove its run ended"
     elif not facts and (told := awaited(recorded, node_id, item)) is not None and run.is_open:
-        return Explanation(run.number, node_id, item, state, told[0], facts=told[1], help=told[2])
+        go_on = () if alive else (f"ropewalk resume {run.number}",)
+        facts = (*told[1], *_idle(run))
+        return Explanation(run.number, node_id, item, state, told[0], facts=facts, help=told[2] or go_on)
     elif row is not None or not facts:
         state = "ready"
         lacking = tuple(shortages(recorded.client.db, recorded.graph.nodes[node_id]))
@@ -321,9 +324,16 @@ def _unfinished(recorded: Recorded, node_id: str, item: int, row: TaskRun | None
     if not run.is_open:
         title, facts = f"{name} was not reached in run {run.number}, which is {run.state}", ()
     elif not alive:
-        facts = (*facts, f"nobody drives run {run.number} at present")
+        facts = (*facts, *_idle(run))
     help_ = () if alive and run.is_open else (f"ropewalk resume {run.number}",)
     return Explanation(run.number, node_id, item, state, title, facts=facts, help=help_)
+
+
+def _idle(run: Run) -> tuple[str, ...]:
+    """That nothing goes on at present."""
+    if is_alive(run.owner):
+        return ()
+    return (f"run {run.number} is paused" if run.state == "paused" else f"nobody drives run {run.number} at present",)
 
 
 def _awaited(recorded: Recorded, node_id: str, leases: list[Lease]) -> Iterator[str]:
@@ -335,7 +345,8 @@ def _awaited(recorded: Recorded, node_id: str, leases: list[Lease]) -> Iterator[
         if length is None:
             yield f"`{up}` (waiting)"
         elif done < length:
-            progress = f"{done} of {length} done" if length > 1 else "running" if up in running else "ready"
+            one = _STANDS.get(recorded.graph.nodes[up].kind, "ready")
+            progress = f"{done} of {length} done" if length > 1 else "running" if up in running else one
             yield f"`{up}` ({progress})"
 
 
