@@ -7,11 +7,13 @@ from unittest.mock import patch
 
 import pytest
 
-from ropewalk.core import decide, events, state
+from ropewalk.core import events, state
+from ropewalk.core import expr as ex
 from ropewalk.core.decide import Decider, Wiring
 from ropewalk.core.events import Event
 from ropewalk.core.graph import Node
 from ropewalk.core.noderun import NodeRun
+from ropewalk.core.obstacle import obstacle
 from ropewalk.core.state import RunState
 from tests.core.play import Forgetful, Play, many_lives
 
@@ -95,7 +97,7 @@ class AsksOnlyOnce(Decider):
 
 class SkipsWhatRuns(Decider):
     def _go_on(self, run: NodeRun, wiring: Wiring) -> None:
-        if reason := self._obstacle(run.node, wiring):
+        if reason := self._obstacle(self.state, run.node, wiring):
             self.state.nodes[run.node.id].tokens.clear()
             self._derived.append(events.Skipped(run.node.id, tuple(range(run.length)), reason))
         else:
@@ -109,15 +111,22 @@ class IgnoresCancelBetweenAttempts(Decider):
         self.state.cancel_requested = asked
 
 
+def any_succeeded(state: RunState, choice: ex.FirstOf) -> bool:
+    runs = [state.nodes[ref.node] for option in choice.options for ref in ex.refs(option)]
+    return any(run.all_succeeded for run in runs)
+
+
 class ReadsFailureOfABranchAsSkip(Decider):
-    def _has_choice(self, choice: decide.ex.FirstOf) -> bool:
-        runs = [self.state.nodes[ref.node] for option in choice.options for ref in decide.ex.refs(option)]
-        return any(run.all_succeeded for run in runs)
+    @staticmethod
+    def _obstacle(state: RunState, node: Node, wiring: Wiring) -> str:
+        with patch("ropewalk.core.obstacle._has_choice", any_succeeded):
+            return obstacle(state, node, wiring)
 
 
 class TakesAnyFailedForAlways(Decider):
-    def _obstacle(self, node: Node, wiring: Wiring) -> str:
-        return "" if node.policy.run_if == "any_failed" else super()._obstacle(node, wiring)
+    @staticmethod
+    def _obstacle(state: RunState, node: Node, wiring: Wiring) -> str:
+        return "" if node.policy.run_if == "any_failed" else obstacle(state, node, wiring)
 
 
 class FinishesEarly(Decider):

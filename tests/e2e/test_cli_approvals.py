@@ -32,6 +32,17 @@ def release(exclude_author: bool = False):
         done = deploy(auc, ok.by)
     return done
 
+@task
+def fails() -> int:
+    with open("tries", "a") as file:
+        file.write("x")
+    raise ValueError("no")
+
+@pipeline
+def half():
+    fails()
+    return approval("Go on?").by
+
 @pipeline
 def two():
     return approval("First?", name="first").by, approval("Second?", name="second").by
@@ -125,6 +136,9 @@ def test_approving_goes_on_with_the_run(folder: Path) -> None:
         "run=1 event=end state=succeeded ran=2 cached=0 duration=0.000",
     ]
     assert "deployed for ann" in ropewalk("show", "1/deploy", cwd=folder).out
+    text = masked(ropewalk("show", "1", cwd=folder).out)
+    assert "  ✓ approval    approved by ann: figures look right\n" in text
+    assert "  3 run, 0 cached\n" in text
 
 
 def test_rejecting_fails_the_run_with_who_and_why(folder: Path) -> None:
@@ -147,6 +161,18 @@ def test_a_rejection_needs_a_reason(folder: Path) -> None:
 
     assert (done.code, "--reason" in done.err) == (2, True)
     assert shown(folder, "show", "1")["state"] == "paused"
+
+
+def test_approving_does_not_try_again_what_has_failed_meanwhile(folder: Path) -> None:
+    ropewalk("run", "half", cwd=folder)
+
+    done = ropewalk("approve", "1", cwd=folder)
+
+    assert (done.code, (folder / "tries").read_text()) == (1, "x")
+    assert "task=approval state=succeeded" in done.out
+    assert "error[P301]: task `fails` failed: ValueError: no" in done.err
+    assert ropewalk("retry", "1", cwd=folder).code == 1
+    assert (folder / "tries").read_text() == "xx"
 
 
 def test_an_answer_can_be_written_down_only(folder: Path) -> None:
@@ -261,6 +287,13 @@ def test_two_questions_that_are_answered_at_once_end_the_run_once(folder: Path) 
 
     assert [person.returncode for person in people] == [0, 0], texts
     assert shown(folder, "show", "1")["state"] == "succeeded", texts
+
+
+def test_a_plan_says_what_will_be_asked_and_how_often_is_looked(tmp_path: Path) -> None:
+    text = ropewalk("plan", "both", cwd=project(tmp_path, SENSOR)).out
+
+    assert "looks every 0.10s" in text
+    assert "asks a person: Go on?" in text
 
 
 # waits, with real processes

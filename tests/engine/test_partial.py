@@ -15,9 +15,9 @@ from ropewalk.core import events as ev
 from ropewalk.core.decide import Decider, Open, Run
 from ropewalk.core.errors import DefinitionError
 from ropewalk.core.graph import Node
-from ropewalk.core.noderun import may_fail
 from ropewalk.core.policy import Policy
 from ropewalk.core.state import RunState, fold
+from ropewalk.core.tolerance import may_fail, may_lack
 from tests.core.builders import IF, OUTPUTS, WRONG, graph, node
 from tests.engine.live import Live
 
@@ -317,11 +317,11 @@ def test_a_run_succeeds_exactly_when_no_map_has_failed_beyond_its_share(
 
     assert check_end(state)
     again = fold(graph(*nodes), events)
-    assert [again.nodes[n].may_lack for n in "abc"] == [state.nodes[n].may_lack for n in "abc"]
+    assert [may_lack(again.nodes[n]) for n in "abc"] == [may_lack(state.nodes[n]) for n in "abc"]
 
 
 def test_the_check_notices_a_decider_that_rounds_the_other_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ropewalk.core.noderun.may_fail", lambda share, length: math.ceil((1 - share) * length - 1e-9))
+    monkeypatch.setattr("ropewalk.core.tolerance.may_fail", lambda share, length: math.ceil((1 - share) * length - 1e-9))
 
     states = [run_to_the_end(maps(0.8, 0.5, 0.3), Random(seed))[0] for seed in range(50)]
     monkeypatch.undo()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ropewalk.author.bodies import close
+from ropewalk.author.finish import made_bodies, own_nodes, renamed, task_specs
 from ropewalk.author.hints import UNKNOWN, resolve_hints
 from ropewalk.author.ids import assign
 from ropewalk.author.interpret import interpret
@@ -39,9 +40,9 @@ def record_nodes(
     """
     trace, whole = _record(name, function, call, keep)
     ids = assign(whole.inner, TEMPLATE)
-    nodes = {made.id: _waiting(made) for made in trace.own_nodes("", ids)}
-    body = make_body(nodes, trace.renamed(_output(whole), ids))
-    return json.dumps(body_to_json(replace(body, tasks=trace.task_specs(), bodies=trace.made_bodies(ids))))
+    nodes = {made.id: _waiting(made) for made in own_nodes(trace, "", ids)}
+    body = make_body(nodes, renamed(trace, _output(whole), ids))
+    return json.dumps(body_to_json(replace(body, tasks=task_specs(trace), bodies=made_bodies(trace, ids))))
 
 
 def run_now(name: str, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
@@ -54,9 +55,9 @@ def run_now(name: str, function: Callable[..., Any], call: Callable[[], Any]) ->
 
     trace, whole = _record(name, function, call, keep)
     ids = assign(whole.inner)
-    nodes = {node.id: node for node in trace.own_nodes("", ids)}
-    output = trace.renamed(_output(whole), ids)
-    graph = make_graph(name, trace.task_specs(), nodes, output=output, bodies=trace.made_bodies(ids))
+    nodes = {node.id: node for node in own_nodes(trace, "", ids)}
+    output = renamed(trace, _output(whole), ids)
+    graph = make_graph(name, task_specs(trace), nodes, output=output, bodies=made_bodies(trace, ids))
     return interpret(graph, {key: task.fn for key, task in trace.tasks.items()}, {}, held)
 
 

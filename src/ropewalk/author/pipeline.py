@@ -15,6 +15,7 @@ from ropewalk.author.callsite import CallSite, declared, here
 from ropewalk.author.constants import literal, traced
 from ropewalk.author.each import Each
 from ropewalk.author.failure import author_errors
+from ropewalk.author.finish import finish
 from ropewalk.author.function import check_function, located
 from ropewalk.author.hints import resolve_hints
 from ropewalk.author.interpret import interpret
@@ -184,10 +185,9 @@ def trace(pipeline: Pipeline[..., Any], params: Mapping[str, Any] | Iterable[tup
     seen = {p.spec.name: _seen(record, p, values[p.spec.name]) for p in pipeline.parameters}
     with located(pipeline.declared.where), recording(record), author_errors(pipeline.name):
         output = pipeline.fn(**seen)
-        graph = record.graph(
-            output, params=tuple(p.spec for p in pipeline.parameters), file=pipeline.declared.file, doc=pipeline.doc,
-            policy=pipeline.policy,
-        )  # fmt: skip
+        specs = tuple(p.spec for p in pipeline.parameters)
+        about = {"file": pipeline.declared.file, "doc": pipeline.doc, "policy": pipeline.policy}
+        graph = finish(record, output, params=specs, **about)
     target = "" if graph.file.startswith("<") else f"{graph.file}:{pipeline.name}"
     return Traced(graph, {key: task.fn for key, task in record.tasks.items()}, values, target=target)
 

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from ropewalk.author.bind import Bound, Callee
 from ropewalk.author.callsite import CallSite, here
-from ropewalk.author.express import express
 from ropewalk.author.function import located
 from ropewalk.author.hints import show_type
-from ropewalk.author.ids import Place, assign, rename
+from ropewalk.author.ids import Place, rename
 from ropewalk.author.refs import Handle, Reference, foreign, handle_of, is_reference
 from ropewalk.author.undo import check_map
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import ArtifactRef
-from ropewalk.core.errors import DefinitionError, UnstorableError
-from ropewalk.core.graph import Body, Graph, MapSpec, Node, TaskSpec, make_body, make_graph
+from ropewalk.core.errors import DefinitionError
+from ropewalk.core.graph import MapSpec, Node, TaskSpec
 from ropewalk.core.policy import Policy
 from ropewalk.core.special import Grow, Special
 
@@ -285,66 +284,6 @@ class Trace:
         finally:
             self.blocks.pop()
             outer.rest = rest
-
-    def graph(self, output: Any, **about: Any) -> Graph:
-        """The finished graph.
-
-        Raises:
-            DefinitionError: it is empty or has a cycle, or what the pipeline returns is not a plain value.
-        """
-        if self.unused:
-            site = next(iter(self.unused.values()))
-            raise DefinitionError(
-                "`when` is called without `with`, so it decides nothing",
-                code="P214", where=site.where(), help=["with when(condition): …"],
-            )  # fmt: skip
-        ids = assign(self.scopes[0])
-        result = None if output is None else self.renamed(self._output(output), ids)
-        nodes = {node.id: node for node in self.own_nodes("", ids)}
-        return make_graph(self.name, self.task_specs(), nodes, output=result, bodies=self.made_bodies(ids), **about)
-
-    def task_specs(self) -> dict[str, TaskSpec]:
-        """The tasks that are called, by key."""
-        return {key: task.spec() for key, task in self.tasks.items()} | self.specs
-
-    def own_nodes(self, body: str, ids: dict[str, str]) -> list[Node]:
-        """The nodes of a body, or those of the pipeline itself."""
-        slots = self._slots(ids)
-        return [call.node(ids[n], ids, slots) for n, call in self.calls.items() if call.body == body]
-
-    def renamed(self, expr: ex.Expr, ids: dict[str, str]) -> ex.Expr:
-        """An expression with the names that the graph has for nodes and slots."""
-        return rename(expr, ids, self._slots(ids))
-
-    def made_bodies(self, ids: dict[str, str]) -> dict[str, Body]:
-        """The bodies of the graph, by the node that has them."""
-        found = {}
-        slots = self._slots(ids)
-        for number, recorded in self.bodies.items():
-            nodes = {node.id: node for node in self.own_nodes(number, ids)}
-            until = None if recorded.until is None else rename(recorded.until, ids, slots)
-            output = rename(recorded.output or ex.Const(None), ids, slots)
-            found[ids[number]] = make_body(nodes, output, tuple(slots[s].name for s in recorded.slots), until)
-        return found
-
-    def _slots(self, ids: dict[str, str]) -> dict[str, ex.Slot]:
-        """Slots by the names that they have while numbers are not ids."""
-        return {
-            slot: ex.Slot(f"{slot.partition('@')[0]}@{ids[number]}")
-            for number, recorded in self.bodies.items()
-            for slot in recorded.slots
-        }
-
-    def _output(self, output: Any) -> ex.Expr:
-        try:
-            return express(output, self, "result")
-        except UnstorableError as problem:
-            raise DefinitionError(
-                f"pipeline `{self.name}` returns a `{type(output).__name__}`, which a graph cannot hold",
-                code="P204",
-                facts=[problem.title, *problem.facts],
-                help=["return results of tasks, plain values, or lists, tuples and dicts of them"],
-            ) from None
 
 
 class _Same(dict[str, str]):

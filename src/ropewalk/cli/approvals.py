@@ -120,7 +120,8 @@ def _find(session: Session, run: Run, node: str) -> Approval:
 
 
 def _go_on(session: Session, question: Approval, done: str, options: Options | None) -> int:
-    from ropewalk.cli.drive import go_on
+    from ropewalk.cli.drive import try_again
+    from ropewalk.cli.target import work_of_run
 
     run = runs.get(session.client.db, question.run)
     if not session.as_json:
@@ -129,7 +130,7 @@ def _go_on(session: Session, question: Approval, done: str, options: Options | N
     if options is None or not _awaits_somebody(session, run):
         return _leave(session, question, run)
     try:
-        return go_on(session, run, options)
+        return try_again(session, run, work_of_run(run), options, {})  # what has failed is not what was asked about
     except (LeaseLostError, UsageError):
         now = runs.get(session.client.db, question.run)
         if now.epoch == run.epoch:

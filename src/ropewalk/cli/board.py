@@ -17,6 +17,7 @@ from ropewalk.core.nesting import grows
 from ropewalk.core.noderun import NOT_YET, PART, RETURNED, NodeRun
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import CANCELLED, FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, TaskState
+from ropewalk.core.tolerance import failed_too_much
 from ropewalk.engine.scheduler import Step
 
 MAX_KEPT_FAILURES = 5  # of a mapped node: the ones that are told one by one
@@ -68,7 +69,7 @@ class Row:
         run, counts = self.run, self.run.counts
         if not run.opened:
             return "waiting"
-        if run.failed_too_much:
+        if failed_too_much(run):
             return "failed"
         if awaits(run) and not self.ran:
             return "waiting"
@@ -126,7 +127,8 @@ class Board:
         }
 
     def _add(self, node_id: str) -> Row:
-        owner = self._state.owners.get(node_id)
+        undone = self._state.undone.get(node_id)
+        owner = self._state.owners.get(node_id if undone is None else undone[0])
         row = self.rows[node_id] = Row(
             self._state.nodes[node_id], owner[0] if owner else "", self._state.spec(node_id).dynamic
         )

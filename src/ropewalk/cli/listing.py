@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from ropewalk.cli.awaiting import what_is_awaited
+from ropewalk.cli.awaiting import answer_of, what_is_awaited
 from ropewalk.cli.owners import MOST_FAILED, arranged, failed_in, outcome_of, progress_of
 from ropewalk.cli.places import Place
 from ropewalk.cli.rows import Line, describe, headline
@@ -99,6 +99,8 @@ class Listing:
             return Line(state, label, detail, took_s, depth)
         if self._place.graph.spec(node_id).dynamic:
             return Line(state, label, "", took_s, depth)
+        if self._place.graph.nodes[node_id].kind == "approval":
+            return Line(state, label, answer_of(row.outputs), "", depth)
         detail = describe(row.outputs, row.metrics, {}) if row.outputs else row.state
         return Line(state, label, detail, took_s, depth)
 

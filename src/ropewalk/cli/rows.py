@@ -16,6 +16,7 @@ from ropewalk.core.artifact import Failure, Outputs
 from ropewalk.core.noderun import PART
 from ropewalk.core.quantity import show_duration, show_size
 from ropewalk.core.taskstate import CANCELLED, FAILED, SKIPPED
+from ropewalk.core.tolerance import failed_too_much
 
 MARKS = {
     "succeeded": ("✓", "green"), "cached": ("=", "cyan"), "kept": ("=", "cyan"), "failed": ("✗", "red"),
@@ -94,7 +95,7 @@ def _owner(row: Row, state: str) -> str:
 
 def _mapped(row: Row, state: str) -> str:
     counts, length = row.run.counts, row.run.length
-    failed, tolerated = (counts[FAILED], 0) if row.run.failed_too_much else (0, counts[FAILED])
+    failed, tolerated = (counts[FAILED], 0) if failed_too_much(row.run) else (0, counts[FAILED])
     if state == "cached":
         return f"{show_count(length, 'item')} cached from run {row.source}"
     if not row.run.settled:

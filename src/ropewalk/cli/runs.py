@@ -16,8 +16,8 @@ from ropewalk.cli.session import Session
 from ropewalk.core.noderun import PART
 from ropewalk.engine.client import Client
 from ropewalk.engine.owner import is_alive
+from ropewalk.store import approvals, tasks
 from ropewalk.store import runs as stored
-from ropewalk.store import tasks
 from ropewalk.store.runs import Run
 from ropewalk.store.tasks import Count
 
@@ -42,7 +42,9 @@ def totals(client: Client, run: Run) -> Totals:
     succeeded = [c for c in counts if c.state == "succeeded"]
     ran = sum(c.executed for c in succeeded)
     failed = sum(c.number if c.started_at else _failed(client, run, c) for c in counts if c.state == "failed")
-    return Totals(ran, sum(c.keyed for c in succeeded) - ran, failed)
+    given = {question.node for question in approvals.of_run(client.db, run.number) if question.verdict == "approved"}
+    answers = sum(c.number for c in succeeded if c.node in given)
+    return Totals(ran + answers, sum(c.keyed for c in succeeded) - ran, failed)
 
 
 def _failed(client: Client, run: Run, count: Count) -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ropewalk.cli.numbers import show_count
 from ropewalk.core.graph import Node
-from ropewalk.core.noderun import may_fail
+from ropewalk.core.tolerance import may_fail
 from ropewalk.engine.client import Client
 from ropewalk.store import deadletters
 from ropewalk.store.runs import Run

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ropewalk.core import events as ev
-from ropewalk.core import expr as ex
 from ropewalk.core.events import Event
-from ropewalk.core.graph import Node
 from ropewalk.core.noderun import NodeRun
+from ropewalk.core.obstacle import obstacle
 from ropewalk.core.state import RunState
-from ropewalk.core.taskstate import READY, RUNNING, SKIPPED, SUCCEEDED, WAITING
+from ropewalk.core.taskstate import READY, RUNNING, SUCCEEDED, WAITING
+from ropewalk.core.tolerance import ended_badly, failed_too_much
 from ropewalk.core.wiring import Wiring, wire
 
 
@@ -58,6 +58,8 @@ class Decider:
 
     `events` collects all events in order, those it was fed and those it derived, until `take` empties it.
     """
+
+    _obstacle = staticmethod(obstacle)
 
     def __init__(self, state: RunState) -> None:
         self.state = state
@@ -194,7 +196,7 @@ class Decider:
             self._ask_again(run, event.item)
             return
         self._tell_aligned(event.node, (event.item,))
-        if self.state.base.policy.on_failure == "fail_fast" and run.failed_too_much:
+        if self.state.base.policy.on_failure == "fail_fast" and failed_too_much(run):
             self._derived.append(ev.CancelRequested(f"fail_fast, since {event.node} failed"))
 
     def _ask_again(self, run: NodeRun, item: int) -> None:
@@ -204,7 +206,7 @@ class Decider:
             self._derived.append(ev.Cancelled(node_id, (item,)))
         elif self.pending[node_id]:
             pass  # it is considered when what was lost is settled
-        elif reason := self._obstacle(run.node, wiring):
+        elif reason := self._obstacle(self.state, run.node, wiring):
             self._derived.append(ev.Skipped(node_id, (item,), reason))
         elif wiring.aligned:
             self._consider_item(node_id, item)
@@ -267,7 +269,7 @@ class Decider:
 
     def _open(self, run: NodeRun, wiring: Wiring) -> None:
         node = run.node
-        reason = self._obstacle(node, wiring)
+        reason = self._obstacle(self.state, node, wiring)
         self._asked.add(node.id)
         if self.state.cancel_requested and node.policy.run_if != "always":
             self._derived.append(ev.Cancelled(node.id, None))
@@ -280,7 +282,7 @@ class Decider:
 
     def _go_on(self, run: NodeRun, wiring: Wiring) -> None:
         """Run what is left of an opened node, unless a result that it needs was lost since and not made again."""
-        if reason := self._obstacle(run.node, wiring):
+        if reason := self._obstacle(self.state, run.node, wiring):
             if left := tuple(run.items(WAITING, READY)):
                 self._derived.append(ev.Skipped(run.node.id, left, reason))
             return
@@ -296,19 +298,7 @@ class Decider:
         for item in items if waiting else ():
             if run.state(item) is WAITING:
                 run.move(item, READY)
-        self._ask_to_run(run, items)
-
-    def _ask_to_run(self, run: NodeRun, items: Sequence[int]) -> None:
-        if not run.ready_at:
-            if items:
-                self.commands.append(Run(run.node.id, items))
-            return
-        now = [i for i in items if i not in run.ready_at]
-        if now:
-            self.commands.append(Run(run.node.id, now))
-        for item in items:
-            if item in run.ready_at:
-                self.commands.append(Run(run.node.id, (item,), run.ready_at[item]))
+        self.commands += _runs(run, items)
 
     def _consider_item(self, node_id: str, item: int) -> None:
         """Look whether one item of a node that follows others item by item can run."""
@@ -326,41 +316,6 @@ class Decider:
         elif WAITING not in states and READY not in states and RUNNING not in states:
             lacking = next(u for u, s in zip(ups, states, strict=True) if s is not SUCCEEDED)
             self._derived.append(ev.Skipped(node_id, (item,), f"needs {lacking}"))
-
-    def _obstacle(self, node: Node, wiring: Wiring) -> str:
-        """Why a node whose barriers are settled must be skipped; empty: it may run."""
-        if ended := next((up for up in wiring.aligned if self.state.nodes[up].whole), ""):
-            return f"needs {ended}"
-        runs = [self.state.nodes[up] for up in wiring.barriers]
-        failed = [r.node.id for r in runs if r.ended_badly]
-        rule = node.policy.run_if
-        if rule in ("all_done", "always"):
-            return ""
-        if rule == "any_failed":
-            return "" if failed else "nothing before it failed"
-        if rule == "none_failed":
-            return f"needs {failed[0]}" if failed else ""
-        return self._unmet(node)
-
-    def _unmet(self, node: Node) -> str:
-        exprs = [*node.bindings.values(), *((node.when,) if node.when is not None else ())]
-        hard = [ref.node for e in exprs for ref in ex.hard_refs(e)] + list(node.after)
-        for up in hard:
-            if up in self.wiring[node.id].barriers and not self.state.nodes[up].enough_succeeded:
-                return f"needs {up}"
-        for choice in (c for e in exprs for c in ex.choices(e)):
-            if not self._has_choice(choice):
-                return f"needs {' or '.join(ex.show(o) for o in choice.options)}"
-        return ""
-
-    def _has_choice(self, choice: ex.FirstOf) -> bool:
-        for option in choice.options:
-            runs = [self.state.nodes[ref.node] for ref in ex.refs(option)]
-            if all(r.enough_succeeded for r in runs):
-                return True
-            if not any(r.counts[SKIPPED] for r in runs):
-                return False  # it failed, which no other branch makes good
-        return False
 
     def _cancel(self, event: ev.CancelRequested) -> None:
         if self.state.cancel_requested or self.state.finished:
@@ -382,8 +337,8 @@ class Decider:
     def _finish(self) -> None:
         if self._unsettled or self.state.finished:
             return
-        bad = [run for run in self.state.nodes.values() if run.ended_badly]
-        if any(run.failed_too_much for run in bad):
+        bad = [run for run in self.state.nodes.values() if ended_badly(run)]
+        if any(failed_too_much(run) for run in bad):
             outcome = "failed"
         else:
             outcome = "cancelled" if bad else "succeeded"
@@ -392,3 +347,12 @@ class Decider:
             self._drain()
         else:
             self._record(ev.RunFinished(outcome))
+
+
+def _runs(run: NodeRun, items: Sequence[int]) -> list[Run]:
+    """The commands to run these items, each at its time."""
+    if not run.ready_at:
+        return [Run(run.node.id, items)] if items else []
+    now = [item for item in items if item not in run.ready_at]
+    later = [Run(run.node.id, (item,), run.ready_at[item]) for item in items if item in run.ready_at]
+    return [Run(run.node.id, now), *later] if now else later

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -10,10 +9,7 @@ from ropewalk.core.artifact import Failure, Outputs
 from ropewalk.core.expr import Expr
 from ropewalk.core.graph import Node
 from ropewalk.core.taskstate import (
-    CANCELLED,
-    FAILED,
     READY,
-    SKIPPED,
     SUCCEEDED,
     TRANSITIONS,
     WAITING,
@@ -25,11 +21,6 @@ PART = "part"  # kind of the failure of a task run one of whose own nodes failed
 RETURNED = "returned"  # kind of the failure of an order that its worker gave back before it was begun
 _LEGAL = frozenset((int(a), int(b)) for a, b in TRANSITIONS)
 _BY_CODE = tuple(TaskState)
-
-
-def may_fail(partial_ok: float, length: int) -> int:
-    """How many of so many items may fail if this share has to succeed."""
-    return math.floor((1 - partial_ok) * length + 1e-9)
 
 
 class IllegalMove(Exception):
@@ -113,41 +104,6 @@ class NodeRun:
     @property
     def all_succeeded(self) -> bool:
         return self.settled and self.counts[SUCCEEDED] == self.length
-
-    @property
-    def enough_succeeded(self) -> bool:
-        """All of it has; or what is lacking has failed and is tolerated, here or in what it follows item by item."""
-        if self.all_succeeded:
-            return True
-        if not self.may_lack:
-            return False
-        looked_at = {id(self): self}
-        todo = [self]
-        for run in todo:  # grows while we walk
-            skippable = sum(up.length - up.counts[SUCCEEDED] for up in run.follows)
-            if not run.settled or run.ended_badly or run.counts[SKIPPED] > skippable:
-                return False
-            todo += [up for up in run.follows if id(up) not in looked_at]
-            looked_at.update((id(up), up) for up in run.follows)
-        return True
-
-    @property
-    def may_lack(self) -> bool:
-        """Whether it may count as succeeded with results lacking: users of the list get None in their place."""
-        return not self.whole and (bool(self.follows) or self.node.policy.partial_ok < 1)
-
-    @property
-    def failed_too_much(self) -> bool:
-        """More of it has failed than `partial_ok` allows."""
-        failed = self.counts[FAILED]
-        if not failed or self.whole:
-            return failed > 0
-        return failed > may_fail(self.node.policy.partial_ok, self.length)
-
-    @property
-    def ended_badly(self) -> bool:
-        """More of it has failed than `partial_ok` allows, or something was cancelled."""
-        return self.counts[CANCELLED] > 0 or (self.counts[FAILED] > 0 and self.failed_too_much)
 
     @property
     def has_results(self) -> bool:

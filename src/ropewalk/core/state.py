@@ -12,6 +12,7 @@ from ropewalk.core.grow import Instance, instantiate
 from ropewalk.core.noderun import NOT_YET, RETURNED, IllegalMove, NodeRun, Parts
 from ropewalk.core.special import Wait
 from ropewalk.core.taskstate import CANCELLED, FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, WAITING, TaskState
+from ropewalk.core.tolerance import may_lack
 from ropewalk.core.undo import undo_nodes
 from ropewalk.core.wiring import wire
 
@@ -70,8 +71,8 @@ class RunState:
             run = self.nodes[node_id]
             if self._may_lack and run.node.map is not None:
                 ups = tuple(self.nodes[up] for up in wire(self.node_of, run.node).aligned)
-                run.follows = ups if any(up.may_lack for up in ups) else ()
-            self._may_lack = self._may_lack or run.may_lack
+                run.follows = ups if any(map(may_lack, ups)) else ()
+            self._may_lack = self._may_lack or may_lack(run)
 
     @property
     def graph(self) -> Graph:

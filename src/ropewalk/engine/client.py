@@ -298,7 +298,8 @@ class Client:
         listener: Listener | None,
     ) -> Scheduler:
         blobs = self.blobs
-        reuse = Reuse(self.db, blobs, enabled=options.reuse)
+        own = tasks.computed(self.db, run.number) if state.reopened else {}
+        reuse = Reuse(self.db, blobs, enabled=options.reuse, own=own)
         preparer = Preparer(run.number, state, params, options.seed, lambda ref: load(ref, blobs), reuse=options.reuse)
         listener = removing(self.home, run.number, listener)
         last = log.read(self.db, run.number, after=run.seq - 1)

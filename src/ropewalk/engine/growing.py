@@ -17,6 +17,7 @@ from ropewalk.core.noderun import PART, NodeRun, Parts
 from ropewalk.core.special import Grow, Loop, Reduce
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import CANCELLED
+from ropewalk.core.tolerance import failed_too_much
 from ropewalk.core.wiring import follows
 from ropewalk.engine.inputs import Resolver, Stored, Whole
 
@@ -142,7 +143,7 @@ class Grower:
     def _failed(self, run: NodeRun, item: int, parts: Parts) -> ev.Event:
         """What becomes of a task run of which a part has no result."""
         runs = [self._state.nodes[part] for part in parts.nodes]
-        if bad := [r.node.id for r in runs if r.failed_too_much]:
+        if bad := [r.node.id for r in runs if failed_too_much(r)]:
             failure = Failure(PART, f"`{bad[0]}` failed", retryable=False)
             return ev.AttemptFailed(run.node.id, item, 0, failure)
         if any(r.counts[CANCELLED] for r in runs):

@@ -18,6 +18,7 @@ from ropewalk.core.artifact import ArtifactRef, Outputs
 from ropewalk.core.expr import Expr, Unavailable
 from ropewalk.core.graph import OutputSpec
 from ropewalk.core.state import RunState
+from ropewalk.core.tolerance import may_lack
 from ropewalk.core.values import decode, digest, encode, find
 
 _dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -145,7 +146,7 @@ class Resolver:
         if ref.path and ref.path[0][0] == "item":
             index, rest = ref.path[0][1], ref.path[1:]
             return _part(run.outputs[index], spec, rest)
-        if run.may_lack:
+        if may_lack(run):
             return self._some(ref)  # what failed was to be tolerated
         return Many(tuple(_part(outputs, spec, ref.path) for outputs in run.outputs))
 

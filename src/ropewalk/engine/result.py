@@ -11,6 +11,7 @@ from ropewalk.artifacts.materialize import load
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import ArtifactRef, Failure
 from ropewalk.core.errors import ExecutionError, NotFoundError, did_you_mean
+from ropewalk.core.noderun import PART
 from ropewalk.core.quantity import show_duration
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import FAILED, SUCCEEDED
@@ -118,13 +119,15 @@ class RunResult:
 
     def __repr__(self) -> str:
         text = f"<run {self.number} {self.name} of {self.run.pipeline}: {self.state} in {self._took()}"
-        first = next(iter(self.failures.items()), None)
+        first = next(((name, failure) for name, failure in self.failures.items() if failure.kind != PART), None)
         return text + (f"; {first[0]}: {first[1].message}>" if first else ">")
 
     def _repr_html_(self) -> str:
         cell = "<td style='text-align:left'>{}</td>"
         rows = ""
         for node_id, counts in self.nodes.items():
+            if node_id in self._state.owners:
+                continue  # inside of another one, which has a row
             states = ", ".join(f"{number} {state}" for state, number in counts.items()) or "waiting"
             cells = (cell.format(html.escape(text)) for text in (node_id, states, self._preview(node_id)))
             rows += f"<tr>{''.join(cells)}</tr>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.core.artifact import ArtifactRef, Outputs
@@ -18,12 +19,16 @@ class Reuse:
 
     Args:
         enabled: False: nothing is taken from before, as `--no-cache` and `replay` want it.
+        own: what the run had computed before it was continued, and what of it starts over may be given again.
     """
 
-    def __init__(self, db: Database, blobs: Blobs, *, enabled: bool = True) -> None:
+    def __init__(
+        self, db: Database, blobs: Blobs, *, enabled: bool = True, own: Mapping[str, tasks.Hit] = MappingProxyType({})
+    ) -> None:
         self._db = db
         self.blobs = blobs
         self._enabled = enabled
+        self._own = own
         self._computing: set[str] = set()
         self._version = -1  # of the database, when others were last looked at
         self._asked = -1
@@ -33,7 +38,7 @@ class Reuse:
         """For each key a result that is young enough and whose blobs are there."""
         if not self._enabled or not wanted:
             return {}
-        found = tasks.lookup(self._db, wanted)
+        found = {key: self._own[key] for key in wanted if key in self._own} | tasks.lookup(self._db, wanted)
         return {key: hit for key, hit in found.items() if not self.obstacle(hit, wanted[key], now)}
 
     def obstacle(self, hit: tasks.Hit, cache: Cache, now: float) -> str:

@@ -141,6 +141,15 @@ def lookup(db: Database, keys: Iterable[str]) -> dict[str, Hit]:
     }
 
 
+def computed(db: Database, run: int) -> dict[str, Hit]:
+    """What a run has computed itself, by key."""
+    return {
+        row.key: Hit(row.outputs, run, row.finished_at, row.wall_s, row.metrics)
+        for row in listing(db, run)
+        if row.state == "succeeded" and row.key and row.source is None
+    }
+
+
 def durations(db: Database, pipeline: str) -> dict[str, tuple[float, int, int]]:
     """For each node: mean seconds of an attempt, in how many runs it was executed, and the last of these."""
     return {node: (mean, runs, last) for node, mean, runs, last in db.query("node_durations", pipeline=pipeline)}

@@ -8,6 +8,7 @@ from typing import Any
 from ropewalk.core.noderun import NodeRun
 from ropewalk.core.state import RunState, fold
 from ropewalk.core.taskstate import CANCELLED, FAILED, FINAL, RUNNING, SKIPPED, SUCCEEDED
+from ropewalk.core.tolerance import failed_too_much
 from ropewalk.store import deadletters, runs, tasks
 from ropewalk.store import events as log
 from ropewalk.store.database import Database
@@ -114,7 +115,7 @@ def end_problems(state: RunState) -> list[str]:
     """What is wrong with a run that has ended: something is left to do, or its state does not follow from its tasks."""
     left = [node_id for node_id, node in state.nodes.items() if not node.settled]
     nodes = state.nodes.values()
-    wanted = "failed" if any(n.failed_too_much for n in nodes) else "succeeded"
+    wanted = "failed" if any(map(failed_too_much, nodes)) else "succeeded"
     if wanted == "succeeded" and any(n.counts[CANCELLED] for n in nodes):
         wanted = "cancelled"
     found = [f"it has ended, but {left} are left"] if left else []

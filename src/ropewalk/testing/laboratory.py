@@ -203,7 +203,7 @@ class Lab:
         while True:
             process = self._luck.process = Process(self._home, self._luck, self._workers)
             try:
-                with patched(self._luck.at_failpoint, look_s=LOOK_S):
+                with patched(self._stage, self._luck.at_failpoint, look_s=LOOK_S):
                     self._go_on(process, story, before)
                 break
             except (Crashed, StoreError):  # the second where it was about to write

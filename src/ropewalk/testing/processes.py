@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 from unittest.mock import patch
@@ -14,6 +15,7 @@ from ropewalk.engine import punctual as punctual_module
 from ropewalk.engine import scheduler as scheduler_module
 from ropewalk.engine.capacity import Capacity
 from ropewalk.engine.client import Client, Options, Work
+from ropewalk.engine.executors.nobody import NoExecutor
 from ropewalk.store import database as database_module
 from ropewalk.store import runs
 from ropewalk.store.runs import Run
@@ -61,6 +63,17 @@ class Process(Client):
         raise Crashed
 
 
+class Nobody(NoExecutor):
+    """Runs nothing, and waits in virtual time."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._stage = stage
+
+    def wait(self, timeout_s: float) -> None:
+        self._stage.wait(timeout_s)
+
+
 def bury(home: Path, stage: Stage, find: Callable[[Client], Run | None]) -> None:
     """See to it that nobody takes a dead process for the owner of its run."""
     with Client(home, stage.clock) as client:
@@ -71,7 +84,7 @@ def bury(home: Path, stage: Stage, find: Callable[[Client], Run | None]) -> None
 
 @contextlib.contextmanager
 def patched(
-    at_failpoint: Callable[[str], None], look_s: float | None = None, machine: Capacity = PLENTY
+    stage: Stage, at_failpoint: Callable[[str], None], look_s: float | None = None, machine: Capacity = PLENTY
 ) -> Iterator[None]:
     """Be told of each moment between two writes; and leave what this machine is and has out of the play.
 
@@ -83,16 +96,17 @@ def patched(
     with contextlib.ExitStack() as stack:
         for module in looks:
             stack.enter_context(patch.object(module, "LOOK_S", look_s))
-        stack.enter_context(_played(at_failpoint, machine))
+        stack.enter_context(_played(stage, at_failpoint, machine))
         yield
 
 
 @contextlib.contextmanager
-def _played(at_failpoint: Callable[[str], None], machine: Capacity) -> Iterator[None]:
+def _played(stage: Stage, at_failpoint: Callable[[str], None], machine: Capacity) -> Iterator[None]:
     with (
         patch.object(scheduler_module, "failpoint", at_failpoint),
         patch.object(database_module, "failpoint", at_failpoint),
         patch.object(client_module, "collect", lambda *_: {}),
         patch.object(client_module, "measure", lambda *_: machine),
+        patch.object(client_module, "NoExecutor", partial(Nobody, stage)),
     ):
         yield

@@ -110,7 +110,7 @@ class World:
         if self.faults:
             self.stage.add("vandal", partial(spoil, self))
             self.stage.add("manager", partial(interfere, self))
-        with patched(self._at_failpoint, look_s=LOOK_S, machine=MACHINE):
+        with patched(self.stage, self._at_failpoint, look_s=LOOK_S, machine=MACHINE):
             if not self.stage.play(MAX_TURNS):
                 left = [name for name, scene in self.scenes.items() if not scene.ended]
                 self.report.problems.append(f"{left} do not end")

@@ -36,7 +36,7 @@ def told_of_owner(
     if run.counts[SUCCEEDED] == run.length and run.length:
         hits = {v.hit.run for n in inside for v in walk.verdicts[n].values() if v.hit is not None}
         return (f"{_size(node, walk)}, from run {', '.join(map(str, sorted(hits, reverse=True)[:3]))}",)
-    size = [_size(node, walk)] if run.opened and node.map is not None else []
+    size = [_plural(run.length, "item")] if run.opened and node.map is not None else []
     kind = kind_in_words(node)
     if isinstance(node.special, Loop) and before is not None:
         kind += f", {'up to ' if node.map is not None else ''}{before.turns} in run {before.run}"
@@ -73,11 +73,15 @@ def _size(node: Node, walk: Walk) -> str:
     run = walk.state.nodes[node.id]
     if isinstance(node.special, Loop):
         turns = sum(parts.turn for parts in run.parts.values())
-        return f"{turns:,} turn{'' if turns == 1 else 's'}"
+        return _plural(turns, "turn")
     if node.map is not None:
         skipped = f", {run.counts[SKIPPED]:,} skipped" if run.counts[SKIPPED] else ""
-        return f"{run.length:,} item{'' if run.length == 1 else 's'}{skipped}"
+        return _plural(run.length, "item") + skipped
     if 0 not in run.parts:
         return kind_in_words(node)
     count, noun = len(run.parts[0].nodes), "call" if isinstance(node.special, Reduce) else "task"
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return _plural(count, noun)
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -12,6 +12,7 @@ from ropewalk.core.noderun import PART, NodeRun
 from ropewalk.core.special import Loop
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import FAILED, SUCCEEDED
+from ropewalk.core.tolerance import failed_too_much
 from ropewalk.engine.explain.loops import until_held
 from ropewalk.engine.explain.recorded import Recorded
 from ropewalk.store import tasks
@@ -53,8 +54,8 @@ def growth(recorded: Recorded, node_id: str, item: int) -> Growth | None:
         text = f"{_how(run, item, held)} in run {number}"
         return Growth(how, text, (*facts, f"its result is that of `{behind}`") if behind else facts, behind)
     if run.state(item) is FAILED and run.failures[item].kind == PART:
-        failed = [part for part in run.parts[item].nodes if state.nodes[part].counts[FAILED]]
-        return _failed(state, failed[0], number, facts)
+        failed = [part for part in run.parts[item].nodes if failed_too_much(state.nodes[part])]
+        return _failed(state, failed[0], number, facts) if failed else None
     if run.state(item).label in ("waiting", "ready"):
         turn = f"is in turn {run.parts[item].turn}" if isinstance(run.node.special, Loop) else "waits for its own tasks"
         return Growth("running" if recorded.run.is_open else "waiting", f"{turn} in run {number}", facts, "")
@@ -67,7 +68,7 @@ def _failed(state: RunState, node_id: str, number: int, facts: tuple[str, ...]) 
     item = next(run.items(FAILED))
     failure = run.failures[item]
     inner = run.parts[item].nodes if item in run.parts else []
-    if failure.kind == PART and (failed := [part for part in inner if state.nodes[part].counts[FAILED]]):
+    if failure.kind == PART and (failed := [part for part in inner if failed_too_much(state.nodes[part])]):
         return _failed(state, failed[0], number, facts)
     place = node_id if run.node.map is None else f"{node_id}[{item}]"
     return Growth("failed", f"failed in run {number}, since `{place}` failed: {failure.message}", facts, place, failure)

@@ -13,7 +13,7 @@ from ropewalk.core.graph import Graph, Node
 from ropewalk.core.nesting import grows
 from ropewalk.core.noderun import NodeRun
 from ropewalk.core.special import Loop
-from ropewalk.core.taskstate import CANCELLED, FAILED, SKIPPED, SUCCEEDED, WAITING
+from ropewalk.core.taskstate import CANCELLED, FAILED, READY, SKIPPED, SUCCEEDED, WAITING
 from ropewalk.engine.client import Client, Options, Work
 from ropewalk.engine.explain.compare import changed_params
 from ropewalk.engine.explain.forecast import inside_of_all, told_of_owner
@@ -128,7 +128,9 @@ def _owner_row(
     if not run.opened:
         counts[ahead[node.id]] += before.task_runs if before and ahead[node.id] != "skip" else 1
     elif not run.settled:  # what follows is known to be like the last time at best
-        counts["maybe"] += max(0, (before.task_runs if before else 0) - counts.total())
+        waiting = sum(item not in run.parts for item in run.items(WAITING, READY))
+        certain = waiting > 0 and before is None and node.id not in walk.open_ended
+        counts["run" if certain else "maybe"] += max(waiting, (before.task_runs if before else 0) - counts.total())
     elif not inside:
         counts.update(_counts(run, walk))
     verdicts = [verdict for node_id in inside for verdict in walk.verdicts[node_id].values()]
