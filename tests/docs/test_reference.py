@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
 from docs.build import api_page, cli_page, pages
+from ropewalk import Cache, Resources, Retry
+from ropewalk.author.pipeline import PipelineOptions
+from ropewalk.author.task import CallOptions
 from tests.docs.pages import ROOT, sections
 
 SRC = ROOT / "src" / "ropewalk"
@@ -142,6 +146,27 @@ def test_every_error_code_is_explained_and_no_other() -> None:
 def test_codes_are_read_from_source_and_table() -> None:
     assert codes_in_source({"a.py": 'raise E("`x` P999 is wrong", code="P104")'}) == {"P104": "a.py:1"}
     assert codes_in_table("| `P104` | unknown |\n`P105`\n") == {"P104"}
+
+
+def options() -> set[str]:
+    """Everything that `@task`, `.options`, `@pipeline`, `Retry`, `Cache` and `Resources` can be told."""
+    named = {name for kind in (CallOptions, PipelineOptions) for name in kind.__annotations__}
+    return named | {name for kind in (Retry, Cache, Resources) for name in inspect.signature(kind).parameters}
+
+
+def undescribed(page: str, names: set[str]) -> set[str]:
+    return {name for name in names if not re.search(rf"`{name}\b", page)}
+
+
+def test_every_option_is_described() -> None:
+    page = (ROOT / "docs" / "reference" / "policies.md").read_text(encoding="utf-8")
+
+    assert undescribed(page, options()) == set()
+
+
+def test_an_option_that_is_not_described_is_found() -> None:
+    assert {"retry", "limit", "order", "on_oom", "ttl", "pools", "after"} <= options()
+    assert undescribed("`limits` and `retry=3`", {"limit", "retry"}) == {"limit"}
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/explanation/README.md"])

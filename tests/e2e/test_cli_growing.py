@@ -224,6 +224,15 @@ def test_a_parameter_of_a_task_in_a_body_can_be_given(ran: Path) -> None:
     assert "it takes what the turn or item is given" in refused.err
 
 
+def test_a_loop_that_is_forced_executes_its_turns(ran: Path) -> None:
+    ropewalk("run", TARGET, cwd=ran)
+
+    done = json.loads(ropewalk("run", TARGET, "--force", "nearer", "--json", cwd=ran).out)
+
+    by_name = {task["task"]: task for task in done["tasks"]}
+    assert (by_name["nearer/3/nearer"]["ran"], by_name["per_store/paris/total"]["ran"]) == (1, 0)
+
+
 def test_a_drawing_marks_owners_and_tells_what_is_inside(folder: Path) -> None:
     drawn = ropewalk("graph", TARGET, cwd=folder).out
     mermaid = ropewalk("graph", TARGET, "--format", "mermaid", cwd=folder).out

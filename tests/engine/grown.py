@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -221,6 +221,28 @@ def stumbles(x: int, ledger: str, at: int = 99) -> int:
 @pipeline
 def stumbling(ledger: str, at: int = 99):
     return loop(lambda x: stumbles(x, ledger, at), 0, until=lambda x: x >= 5, at_most=9)
+
+
+@task(name="second")
+def fails_late(x: int) -> int:
+    if x == 3:
+        raise ValueError("no 3")
+    return x
+
+
+@task(name="second")
+def never_fails(x: int) -> int:
+    return x
+
+
+def with_second_step(second: Any):
+    """A loop whose second step is repaired by a person."""
+
+    @pipeline(name="two_steps")
+    def made(ledger: str):
+        return loop(lambda x: second(stumbles(x, ledger)), 0, at_most=4)
+
+    return made
 
 
 ALL = (

@@ -126,6 +126,39 @@ def test_a_loop_that_failed_is_planned_from_the_turn_in_which_it_did(project: Pr
     assert row.reasons == ("loop, at most 50 turns", "turn 4: failed in run 1")
 
 
+DYNAMIC = """
+@task
+def double(x: int) -> int:
+    return 2 * x
+
+@task(dynamic=True)
+def spread(count: int) -> int:
+    return total([double(i) for i in range(count)])
+
+@task
+def total(parts: list[int]) -> int:
+    return sum(parts)
+
+@pipeline
+def flow(counts: list[int] = [1, 2]):
+    return total(spread(each(counts)))
+"""
+
+
+def test_what_a_task_decides_on_is_planned_once_it_is_known(project: Project) -> None:
+    project.write(DYNAMIC)
+    before = project.plan()
+    run = project.run()
+
+    after = project.plan()
+
+    assert [(row.node, row.action) for row in before.rows] == [
+        ("spread/build", "run"), ("spread", "run"), ("total", "run"),
+    ]  # fmt: skip
+    assert (run.output, after.to_run, after.maybe) == (2, 0, 0)
+    assert after["spread"].note == "2 items, from run 1"
+
+
 def test_why_of_a_loop_says_how_it_ended_and_what_its_result_is(project: Project) -> None:
     run = project.run().run
 

@@ -116,3 +116,17 @@ def test_items_with_keys_are_called_by_them(tmp_path: Path) -> None:
     with live.client() as client:
         nodes = client.state(result.run).nodes
     assert nodes["address"].labels == nodes["days_of"].labels == ("berlin", "new-york")
+
+
+def test_turns_that_begin_anew_take_what_the_run_had_computed_before(tmp_path: Path) -> None:
+    live, watch = Live(tmp_path), Watch()
+    assert live.run(grown.with_second_step(grown.fails_late), "inline", ledger=live.ledger).state == "failed"
+    before = live.done()
+
+    result = live.resume(grown.with_second_step(grown.never_fails), "inline", ledger=live.ledger, listener=watch)
+
+    assert result.output == 4
+    assert before == [f"turn {x}" for x in range(3)]
+    assert live.done() == [f"turn {x}" for x in range(4)]
+    with live.client() as client:
+        assert not problems(client.db, result.number)

@@ -152,7 +152,7 @@ class Pipeline(Generic[P, R_co]):
         if any(active is self for active in outer.active):
             raise DefinitionError(
                 f"pipeline `{self.name}` calls itself",
-                code="P209", where=here().where(), help=["repeat inside a task, or call it a fixed number of times"],
+                code="P209", where=here().where(), help=["loop(step, start, until=…, at_most=20)     repeats"],
             )  # fmt: skip
         given = arguments(self, args, kwargs)
         if any(isinstance(value, Each) for value in given.values()):

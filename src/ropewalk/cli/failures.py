@@ -14,7 +14,7 @@ from ropewalk.core import expr as ex
 from ropewalk.core.artifact import Failure
 from ropewalk.core.errors import ExecutionError, RopewalkError, Where
 from ropewalk.core.graph import Node
-from ropewalk.core.nesting import grows, spot_of, template_of
+from ropewalk.core.nesting import Spot, grows, spot_of, template_of
 from ropewalk.core.noderun import PART
 from ropewalk.core.special import Approval
 from ropewalk.core.state import RunState
@@ -111,7 +111,7 @@ def _extent(state: RunState, case: Case) -> Iterator[str]:
     """How many items and tasks it befell, and in which turn or item of another the first of them is."""
     nodes = state.graph.nodes
     if (spot := spot_of(case.places[0][0], nodes)) is not None:
-        yield f"in {spot}"
+        yield f"in {_spots(state, case, spot)}"
     by_node: dict[str, list[int]] = {}
     for node_id, item in case.places:
         by_node.setdefault(node_id, []).append(item)
@@ -122,12 +122,22 @@ def _extent(state: RunState, case: Case) -> Iterator[str]:
         node_id, items = places[0], by_node[places[0]]
         prefix = "" if len(templates) == 1 else f"{template}: "
         if len(places) > 1:
-            yield f"{prefix}{sum(len(by_node[p]) for p in places):,} times in `{template}`, in {len(places):,} places"
+            yield f"{prefix}{sum(len(by_node[p]) for p in places):,} times in `{template}`"
         elif nodes[node_id].map is not None:
             yield f"{prefix}{len(items):,} of {show_count(state.nodes[node_id].length, 'item')}; first: [{items[0]}]"
     others = [f"`{template}`" for template in list(templates)[1:]]
     if others:
         yield f"the same befell {', '.join(others[:5])}" + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+
+
+def _spots(state: RunState, case: Case, first: Spot) -> str:
+    """Where it happened, and in how many items of the same owner, if in several."""
+    spots = [spot_of(node_id, state.graph.nodes) for node_id, _ in case.places]
+    items = {spot.item for spot in spots if spot is not None and spot.owner == first.owner}
+    if len(items) < 2:
+        return str(first)
+    length = state.nodes[first.owner].length
+    return f"{len(items):,} of {length:,} items of `{first.owner}`, first in item {first.item}"
 
 
 def _past(client: Client, recorded: Recorded, node: Node, item: int) -> Iterator[str]:

@@ -130,6 +130,8 @@ class Listing:
             parts.append(outcome_of(run, self._held(node_id, state)))
         if shown in ("succeeded", "cached") and run.node.map is None and run.outputs[0]:
             parts.append(describe(run.outputs[0], {}, {}))
+        if shown == "cancelled" and run.node.map is None:
+            parts = ["cancelled", *parts]
         if shown == "skipped" and run.reason:
             parts = [f"skipped ({run.reason})"]
         return Line(shown, label, " · ".join(part for part in parts if part), took(inner), depth)

@@ -172,6 +172,8 @@ def _task(row: Any) -> dict[str, Any]:
         "cached": row.cached, "failed": row.run.counts[FAILED], "duration_s": row.duration_s, "metrics": row.metrics,
         "reused_from": row.source,
     }  # fmt: skip
+    if row.owner:
+        data["inside"] = row.owner
     if row.outputs:
         data["outputs"] = {
             name: {"digest": ref.digest, "type": ref.type, "size_bytes": ref.size_bytes, "preview": ref.preview}

@@ -32,7 +32,8 @@ from ropewalk.store.runs import Run
 def show(session: Session, run: str) -> None:
     """Show a run: its tasks with states and times, and why it failed. With a task: its inputs, results and attempts.
 
-    RUN is a number, a name, the beginning of a name, or `last`.
+    RUN is a number, a name, the beginning of a name, or `last`. What is inside of a loop or a mapped pipeline is shown
+    when that is named: RUN/TASK, or one turn or item of it, RUN/TASK/3, or one task inside, RUN/TASK/3/INNER.
     """
     existing_store(session)
     place = find_place(session.client, run)

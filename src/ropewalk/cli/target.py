@@ -18,7 +18,9 @@ from ropewalk.cli.arguments import Wish, suggest_option
 from ropewalk.cli.session import Session
 from ropewalk.core.cache import Cache
 from ropewalk.core.errors import DefinitionError, RopewalkError, UsageError, Where, did_you_mean
-from ropewalk.core.graph import Graph
+from ropewalk.core.graph import Graph, Node
+from ropewalk.core.grow import TEMPLATE
+from ropewalk.core.nesting import as_written
 from ropewalk.engine.client import Work
 from ropewalk.store.runs import Run
 
@@ -85,10 +87,10 @@ def forced(work: Work, names: Iterable[str]) -> Work:
     Raises:
         UsageError: there is no such task.
     """
-    graph = work.graph
-    nodes = dict(graph.nodes)
+    graph, wanted = work.graph, set[str]()
+    written = as_written(graph)
     for name in names:
-        chosen = [n.id for n in graph.nodes.values() if name in (n.id, graph.tasks[n.task].name)]
+        chosen = [n.id for n in written.values() if name in (n.id, graph.tasks[n.task].name)]
         if not chosen:
             guess = did_you_mean(name, graph.nodes)
             raise UsageError(
@@ -96,10 +98,19 @@ def forced(work: Work, names: Iterable[str]) -> Work:
                 facts=[f"it has: {', '.join(graph.nodes)}"],
                 help=[f"did you mean: --force {guess}"] if guess else [],
             )
-        for node_id in chosen:
-            policy = replace(nodes[node_id].policy, cache=_without_reuse(nodes[node_id].policy.cache))
-            nodes[node_id] = replace(nodes[node_id], policy=policy)
-    return replace(work, graph=replace(graph, nodes=nodes))
+        inside = tuple(f"{node_id}{TEMPLATE}" for node_id in chosen)
+        wanted |= {node_id for node_id in written if node_id in chosen or node_id.startswith(inside)}
+    bodies = {owner: replace(body, nodes=_executed(body.nodes, wanted)) for owner, body in graph.bodies.items()}
+    return replace(work, graph=replace(graph, nodes=_executed(graph.nodes, wanted), bodies=bodies))
+
+
+def _executed(nodes: Mapping[str, Node], wanted: set[str]) -> dict[str, Node]:
+    """The nodes, those that are wanted without reuse."""
+    made = dict(nodes)
+    for node_id in nodes.keys() & wanted:
+        policy = replace(nodes[node_id].policy, cache=_without_reuse(nodes[node_id].policy.cache))
+        made[node_id] = replace(nodes[node_id], policy=policy)
+    return made
 
 
 def _without_reuse(cache: Cache) -> Cache:

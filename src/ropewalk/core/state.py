@@ -131,7 +131,7 @@ class RunState:
         run.keys[e.item] = e.key
         if e.metrics:
             run.metrics[e.item] = e.metrics
-        if run.node.policy.undo:
+        if run.node.policy.undo and (e.node, e.item) not in self.undone.values():
             self.effects.pop((e.node, e.item), None)
             self.effects[e.node, e.item] = None
 

@@ -42,7 +42,7 @@ from ropewalk.engine.reuse import Reuse
 from ropewalk.engine.scheduler import PAUSED, Listener, Scheduler
 from ropewalk.engine.supply import Means
 from ropewalk.plan.plan import Plan
-from ropewalk.store import deadletters, runs
+from ropewalk.store import deadletters, runs, tasks
 from ropewalk.store import events as log
 from ropewalk.store.database import Database, open_database
 
@@ -174,12 +174,13 @@ class Client:
             run = runs.take_over(self.db, run, this_process())
             _ABANDONED.discard((self.home.root, run.number))
             old = self.state(run)  # not before: until now somebody else may have written
+            rested = bool(old.resting) and only is None  # what has failed is not begun anew by an answer
             first = _woken(old)
             options = replace(options, seed=run.seed)
             if old.undone and not old.finished:
                 return self._drive(run, old, executor, options, listener, first)
             state = regraph(old, work.graph)
-            if _is_over(old) or work.graph.digest != old.base.digest:
+            if _is_over(old, rested) or work.graph.digest != old.base.digest:
                 chosen = None if only is None else {node: sorted(items) for node, items in only.items()}
                 changed = changed_nodes(old.base, work.graph, code=only is None)
                 reopened = ev.Reopened(work.graph.digest, stale(state, changed), with_owners(state, chosen))
@@ -346,7 +347,7 @@ def _woken(state: RunState) -> list[ev.Event]:
     return events
 
 
-def _is_over(state: RunState) -> bool:
+def _is_over(state: RunState, rested: bool) -> bool:
     """Whether a run has come to an end, at least in parts that would have to be begun anew to go on."""
-    failed = any(node.counts[FAILED] for node in state.nodes.values())
+    failed = not rested and any(node.counts[FAILED] for node in state.nodes.values())
     return bool(state.finished) or bool(state.cancel_requested) or failed

@@ -126,7 +126,7 @@ class Scheduler:
                 if isinstance(command, Kill):
                     self._executor.kill(command.node, command.item, command.token)
             self._supply.obey(commands)
-            if not commands and (self._state.pause_requested or not self._supply.look_up()):
+            if not commands and (self._is_pausing or not self._supply.look_up()):
                 break
         if reason := self._rests():
             self._decider.feed(ev.Rested(reason))
@@ -175,8 +175,13 @@ class Scheduler:
             self._decider.feed(ev.Woken())
             self._looked_at = -math.inf
 
+    @property
+    def _is_pausing(self) -> bool:
+        """Nothing is to start, for the time being; a cancel goes before a pause."""
+        return bool(self._state.pause_requested) and not self._state.cancel_requested
+
     def _has_room(self) -> bool:
-        return not self._state.pause_requested and self._supply.startable.has_room(self._executor)
+        return not self._is_pausing and self._supply.startable.has_room(self._executor)
 
     def _tell(self) -> None:
         batch, self._batch = self._batch, []
@@ -191,7 +196,7 @@ class Scheduler:
                 self._supply.release(order.key)
             return due
 
-        if self._state.pause_requested or self._state.resting:
+        if self._is_pausing or self._state.resting:
             return []
         assigned = self._supply.startable.assign(self._executor, is_due, self._admission.room)
         return [self._grant(*one) for one in assigned]

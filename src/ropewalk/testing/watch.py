@@ -85,7 +85,7 @@ class Watch:
 
     def _started(self, e: ev.Started) -> None:
         node = self._node(e.node)
-        if self.paused:
+        if self.paused and not self.cancelled:
             raise Broken(f"{e.node} starts though the run is to pause")
         if isinstance(node.special, (*GROWING, Approval)):
             raise Broken(f"{e.node} is given to a worker, though it is a {node.kind}")
@@ -141,7 +141,7 @@ class Watch:
     def _succeeded(self, e: ev.Succeeded) -> None:
         self._owned(e.node, e.item, e.token)
         self._ends_running(e.node, e.item, "succeeded")
-        if self._node(e.node).policy.undo:
+        if self._node(e.node).policy.undo and (e.node, e.item) not in self.fold.undone.values():
             self.effects = [effect for effect in self.effects if effect != (e.node, e.item)] + [(e.node, e.item)]
 
     def _gathered(self, e: ev.Gathered) -> None:
