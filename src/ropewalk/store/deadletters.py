@@ -112,6 +112,8 @@ def _take_away(db: Database, run: int, batch: Sequence[ev.Event], state: RunStat
             rest += [(run, event.node, 0)] if event.items is None else []
         elif isinstance(event, ev.Opened):
             rest.append((run, event.node, event.length))
+        elif isinstance(event, ev.AttemptFailed) and event.retry_at is None and state.nodes[event.node].whole:
+            rest.append((run, event.node, 1))
         elif isinstance(event, ev.Reopened):
             db.query("dead_letter_reopen", run=run, nodes=json.dumps(list(state.nodes)))
     if done:

@@ -105,10 +105,17 @@ def parked_problems(db: Database, run: int) -> list[str]:
     }
     over = {
         (node_id, item) for node_id, item in parked
-        if node_id not in state.nodes or state.nodes[node_id].state(item) in (SUCCEEDED, SKIPPED)
+        if node_id not in state.nodes or _is_over(state.nodes[node_id], item)
     }  # fmt: skip
     found = [f"{node}[{item}] of run {run} has failed and is not parked" for node, item in sorted(failed - parked)]
     return found + [f"{node}[{item}] of run {run} is parked and has not failed" for node, item in sorted(over)]
+
+
+def _is_over(node: NodeRun, item: int) -> bool:
+    """Whether nobody needs to look after a parked task run any more; of a node that was cancelled as a whole not."""
+    if item >= node.length:
+        return node.opened and not (node.whole and node.counts[CANCELLED])
+    return node.state(item) in (SUCCEEDED, SKIPPED)
 
 
 def end_problems(state: RunState) -> list[str]:

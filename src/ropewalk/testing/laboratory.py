@@ -15,6 +15,7 @@ from typing import Any
 from ropewalk.author.pipeline import Pipeline, trace
 from ropewalk.core import events as ev
 from ropewalk.core.errors import NotFoundError, StoreError, did_you_mean
+from ropewalk.core.graph import Graph
 from ropewalk.core.policy import Policy
 from ropewalk.core.quantity import seconds
 from ropewalk.engine.client import Client, Options, Work
@@ -243,8 +244,12 @@ class Lab:
                 return None
             story.number = newest.number
             amounts = Amounts(pools=self._pools)
-            story.watch = Watch(runs.get_graph(client.db, newest.first_graph), newest.created_at, amounts)
+            story.watch = Watch(self._graph(newest.first_graph), newest.created_at, amounts, self._graph)
         return runs.get(client.db, story.number)
+
+    def _graph(self, digest: str) -> Graph:
+        with self._client() as client:
+            return client.graph(digest)
 
     def _catch_up(self, client: Client, story: _Story) -> None:
         """Look at what was committed since last time."""

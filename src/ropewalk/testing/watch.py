@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 
 from ropewalk.core import events as ev
 from ropewalk.core import expr as ex
@@ -11,7 +12,7 @@ from ropewalk.core import timing
 from ropewalk.core.graph import Graph, Node
 from ropewalk.core.noderun import NOT_YET, IllegalMove
 from ropewalk.core.special import GROWING, Approval, Loop
-from ropewalk.core.state import RunState
+from ropewalk.core.state import RunState, regraph
 from ropewalk.core.wiring import follows, wire
 from ropewalk.testing.amounts import Amounts
 from ropewalk.testing.report import Broken
@@ -28,10 +29,18 @@ class Watch:
     Args:
         began: when the run was made, in seconds since the epoch; None: times do not count.
         amounts: what there is for task runs to share; None: as much as they like.
+        graphs: gives the graph of a digest, for runs that are continued with another one.
     """
 
-    def __init__(self, graph: Graph, began: float | None = None, amounts: Amounts | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        began: float | None = None,
+        amounts: Amounts | None = None,
+        graphs: Callable[[str], Graph] | None = None,
+    ) -> None:
         self.fold = RunState(graph)
+        self._graphs = graphs
         self.began = began
         self.amounts = Amounts() if amounts is None else amounts
         self.lengths: dict[str, int] = {}
@@ -250,7 +259,9 @@ class Watch:
             raise Broken(f"the run has {e.state}, and the effects of {self.effects} are not undone")
         self.finished = e.state
 
-    def _reopened(self, _: ev.Reopened) -> None:
+    def _reopened(self, e: ev.Reopened) -> None:
+        if self._graphs is not None and e.graph != self.fold.base.digest:
+            self.fold = regraph(self.fold, self._graphs(e.graph))
         self.cancelled = self.paused = self.resting = False
         self.finished = ""
 
