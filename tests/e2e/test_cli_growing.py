@@ -163,6 +163,35 @@ def test_show_of_a_turn_of_an_item_and_of_a_task_inside(ran: Path) -> None:
     assert ropewalk("show", "1/per_store[1]", cwd=ran).out == item
 
 
+CITIES = """
+from ropewalk import each, pipeline, task
+
+@task
+def visit(city: str) -> int:
+    if city == "rome":
+        raise ValueError("closed")
+    return len(city)
+
+@pipeline
+def journey():
+    return visit(each(["oslo", "rome"], key=str))
+"""
+
+
+def test_items_with_keys_are_called_by_them_in_every_line(tmp_path: Path) -> None:
+    folder = project(tmp_path, CITIES)
+
+    ran = ropewalk("run", cwd=folder)
+
+    assert "task=visit item=rome state=failed" in ran.out
+    assert "task `visit[rome]` failed" in ran.err
+    assert "1 of 2 items; first: [rome]" in ran.err
+    assert "ropewalk debug 1/visit/rome " in ran.err
+    assert [text.split()[0] for text in ropewalk("show", "1/visit", cwd=folder).out.splitlines()[1:]] == [
+        "[rome]", "[oslo]",
+    ]  # fmt: skip
+
+
 def test_a_turn_that_there_was_not_is_refused(ran: Path) -> None:
     done = ropewalk("show", "1/nearer/8", cwd=ran)
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from ropewalk.core.errors import NotFoundError
+from ropewalk.core.guard import Circuit, Starts
 from ropewalk.core.state import RunState
 from ropewalk.engine.explain.why import Explanation, why
 from ropewalk.engine.owner import this_process
 from ropewalk.engine.prepare import Preparer
-from ropewalk.store import runs
+from ropewalk.store import guards, runs
 from tests.engine.explained import INLINE, Project, project_in
 
 FLOW = """
@@ -265,6 +266,51 @@ def test_a_run_that_nobody_drives_says_how_to_go_on(project: Project) -> None:
     assert found.state == "ready"
     assert "nobody drives run 1 at present" in found.facts
     assert found.help == ("ropewalk resume 1",)
+
+
+HELD = """
+from ropewalk import breaker, limit
+
+@task(not_before="2h")
+def later() -> int:
+    return 1
+
+@task(guards=[limit("api", "1/h"), breaker("warehouse", failures=1, reset="1h")])
+def called() -> int:
+    return 1
+
+@task
+def free() -> int:
+    return 1
+
+@pipeline
+def flow():
+    return [later(), called(), free()]
+"""
+
+
+def test_what_is_held_back_says_by_what_and_until_when(project: Project) -> None:
+    project.write(HELD)
+    work, db, now = project.work(), project.client.db, time.time()
+    runs.create(db, runs.NewRun(work.graph, dict(work.params), {}, "", 0, this_process(), {}), now)
+    api, warehouse = work.graph.nodes["called"].policy.guards
+
+    before = ask(project, 1, "called").title
+    with db.transaction():
+        guards.put(db, api, Starts(((now, 1),), 3600.0))
+    limited = ask(project, 1, "called")
+    with db.transaction():
+        guards.put(db, api, Starts())
+        guards.put(db, warehouse, Circuit(1, now))
+    broken = ask(project, 1, "called")
+
+    assert before == "`called` has its inputs and awaits a free worker"
+    assert limited.title == '`called` has its inputs, and is held back by limit("api", "1/1h"), which is full'
+    assert broken.title.endswith('by breaker("warehouse", failures=1, reset="1h"), which is open')
+    assert broken.help == ("ropewalk guards reset warehouse",)
+    assert ask(project, 1, "later").title.startswith("`later` has its inputs, and must not start before 20")
+    assert ask(project, 1, "later").facts == ('not_before="2h"',)
+    assert ask(project, 1, "free").title == "`free` has its inputs and awaits a free worker"
 
 
 def test_a_name_that_is_not_there_is_met_with_a_suggestion(project: Project) -> None:

@@ -11,11 +11,17 @@ import pytest
 
 from ropewalk.core import decide
 from ropewalk.core import events as ev
+from ropewalk.core import settle as core_settle
 from ropewalk.core.retry import Retry
 from ropewalk.core.state import RunState
 from ropewalk.engine import scheduler
+from ropewalk.engine.growing import Grower
+from ropewalk.engine.ledger import Ledger
+from ropewalk.engine.pools import PoolGate
+from ropewalk.engine.punctual import Punctual
 from ropewalk.engine.queue import Queue
 from ropewalk.engine.reuse import Reuse
+from ropewalk.engine.scheduler import Scheduler
 from ropewalk.engine.supply import Supply
 from ropewalk.store import events as log
 from ropewalk.testing.simulator import simulate
@@ -50,6 +56,7 @@ def test_enough_goes_wrong_in_the_seeds_above() -> None:
     assert sum(report.crashes for report in reports) > 50
     assert sum(report.cancels for report in reports) > 10
     assert sum(report.lost_blobs for report in reports) > 10
+    assert sum(report.pauses for report in reports) > 10
     assert sum(report.commits for report in reports) > 500
 
 
@@ -88,7 +95,7 @@ def does_not_recover() -> Iterator[None]:
 
 @contextmanager
 def counts_losses_as_failures() -> Iterator[None]:
-    real = scheduler.settle
+    real = core_settle.settle
 
     def settle(*args: Any) -> ev.AttemptFailed:
         event = real(*args)
@@ -139,10 +146,54 @@ def forgets_what_was_parked() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def takes_all_that_is_asked_for() -> Iterator[None]:
+    with patch.object(Ledger, "room", lambda *asked: asked[-1]):
+        yield
+
+
+@contextmanager
+def counts_no_slots_of_pools() -> Iterator[None]:
+    with patch.object(PoolGate, "room", lambda *asked: asked[-1]):
+        yield
+
+
+@contextmanager
+def starts_before_its_time() -> Iterator[None]:
+    with patch.object(Punctual, "hold_until", lambda *_: None):
+        yield
+
+
+@contextmanager
+def undoes_in_order() -> Iterator[None]:
+    with patch.object(decide, "reversed", tuple, create=True):
+        yield
+
+
+@contextmanager
+def takes_a_turn_too_many() -> Iterator[None]:
+    with patch.object(Grower, "_is_over", lambda _, run, parts: parts.turn > getattr(run.node.special, "at_most", 0)):
+        yield
+
+
+@contextmanager
+def goes_on_before_its_parts_have_ended() -> Iterator[None]:
+    with patch.object(decide.Decider, "_is_held", lambda *_: False):
+        yield
+
+
+@contextmanager
+def starts_while_it_is_to_pause() -> Iterator[None]:
+    with patch.object(Scheduler, "_is_pausing", False):
+        yield
+
+
 PLANTED = [
     takes_late_reports, computes_what_others_compute, forgets_attempts_of_a_dead_scheduler,
     takes_a_lost_result_for_a_failure, does_not_recover, counts_losses_as_failures, writes_rows_of_the_wrong_item,
     keeps_leases_of_what_was_cancelled, forgets_what_was_parked, retries_for_ever, gives_lost_results_up,
+    takes_all_that_is_asked_for, counts_no_slots_of_pools, starts_before_its_time, undoes_in_order,
+    takes_a_turn_too_many, goes_on_before_its_parts_have_ended, starts_while_it_is_to_pause,
 ]  # fmt: skip
 
 

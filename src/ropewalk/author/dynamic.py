@@ -15,7 +15,7 @@ from ropewalk.author.interpret import interpret
 from ropewalk.author.trace import Recorded, Trace, recording
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import ArtifactRef
-from ropewalk.core.graph import Node, body_to_json, make_body, make_graph
+from ropewalk.core.graph import Body, Node, body_to_json, make_body, make_graph
 from ropewalk.core.grow import TEMPLATE
 
 BUILD = "/build"  # follows the name of the node in that of the task run that decides on its nodes
@@ -42,7 +42,8 @@ def record_nodes(
     ids = assign(whole.inner, TEMPLATE)
     nodes = {made.id: _waiting(made) for made in own_nodes(trace, "", ids)}
     body = make_body(nodes, renamed(trace, _output(whole), ids))
-    return json.dumps(body_to_json(replace(body, tasks=task_specs(trace), bodies=made_bodies(trace, ids))))
+    inner = {key: _all_waiting(one) for key, one in made_bodies(trace, ids).items()}
+    return json.dumps(body_to_json(replace(body, tasks=task_specs(trace), bodies=inner)))
 
 
 def run_now(name: str, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
@@ -75,6 +76,10 @@ def _record(
 def _output(whole: Recorded) -> ex.Expr:
     assert whole.output is not None  # it was closed
     return whole.output
+
+
+def _all_waiting(body: Body) -> Body:
+    return replace(body, nodes={node_id: _waiting(node) for node_id, node in body.nodes.items()})
 
 
 def _waiting(node: Node) -> Node:

@@ -10,7 +10,7 @@ from ropewalk.author.each import Each
 from ropewalk.author.express import is_live
 from ropewalk.author.hints import UNKNOWN, bare, show_type, signature_text
 from ropewalk.author.refs import Handle, handle_of, is_reference
-from ropewalk.author.types import accepts, fits, item_of
+from ropewalk.author.types import accepts, fits, is_listable, item_of
 from ropewalk.core.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -113,7 +113,9 @@ def _misfit(callee: Callee, name: str, wanted: Any, given: str, handle: Handle |
 
 def _help(name: str, wanted: Any, handle: Handle | None) -> list[str]:
     shown = show_type(wanted)
-    if handle is None:
+    if handle is not None and not handle.source and is_listable(handle.hint) and fits(item_of(handle.hint), wanted):
+        return ["for one loop for each item: loop(…, each(…), …)"]
+    if handle is None or not handle.source:
         return [f"pass a value of type {shown}, or change the annotation of `{name}`"]
     if handle.mapped and fits(handle.hint, wanted):
         return [f"for one call for each item: {name}=each({handle.label})", f"for all at once: {name}: list[{shown}]"]

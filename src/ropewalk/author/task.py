@@ -226,7 +226,9 @@ def task(function: Any = None, /, **options: Unpack[TaskOptions]) -> Any:
 
     Args:
         function: a `def` or `async def` with named parameters; generators, classes and methods are refused.
-        options: `name`, and how it is run: `retry`, `cache`, `timeout`, `resources`, `run_if`.
+        options: `name`, and how it is run: `retry`, `timeout`, `cache`, `resources`, `run_if`, `limit`, `partial_ok`,
+            `priority`, `guards`, `undo`; `not_before`, `window`, `deadline`, `on_miss`, `expires`, `depends_on_past`;
+            with `dynamic` the tasks that it calls become nodes of the run.
 
     Raises:
         DefinitionError: the function cannot be a task, or an option is wrong.

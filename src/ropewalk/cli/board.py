@@ -113,7 +113,7 @@ class Board:
         self.cancelled_by = ""
         self._clock = clock
         self._now = clock()
-        self._state = state
+        self.state = state
         for node_id in state.nodes:
             self._add(node_id)
         self.settled |= {node_id for node_id in self.tops if self.rows[node_id].run.settled}
@@ -127,10 +127,10 @@ class Board:
         }
 
     def _add(self, node_id: str) -> Row:
-        undone = self._state.undone.get(node_id)
-        owner = self._state.owners.get(node_id if undone is None else undone[0])
+        undone = self.state.undone.get(node_id)
+        owner = self.state.owners.get(node_id if undone is None else undone[0])
         row = self.rows[node_id] = Row(
-            self._state.nodes[node_id], owner[0] if owner else "", self._state.spec(node_id).dynamic
+            self.state.nodes[node_id], owner[0] if owner else "", self.state.spec(node_id).dynamic
         )
         if owner is None:
             self.tops.append(node_id)

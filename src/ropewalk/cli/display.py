@@ -8,6 +8,7 @@ from itertools import islice
 
 from ropewalk.cli.board import Board
 from ropewalk.cli.console import Terminal, cells
+from ropewalk.cli.lateness import late_notes
 from ropewalk.cli.numbers import show_count, show_took
 from ropewalk.cli.owners import MOST_FAILED, arranged
 from ropewalk.cli.rows import lay_out, line_of
@@ -16,12 +17,12 @@ from ropewalk.core.taskstate import FAILED, RUNNING
 FIRST_S = 0.3  # a run that is over sooner needs no block, and does not pay for loading what draws it
 EVERY_S = 0.1
 STOPPING = "stopping: what is under way may clean up; Ctrl-C again ends it at once"
-HASTY = "fail_fast"  # what is written of a cancel that a failure has caused begins so
+OWN = ("fail_fast", "the deadline of ")  # what is written of a cancel that the run itself has caused begins so
 
 
 def stopping(cancelled_by: str) -> str:
     """What a person reads while a run stops."""
-    return f"{STOPPING} ({cancelled_by})" if cancelled_by.startswith(HASTY) else STOPPING
+    return f"{STOPPING} ({cancelled_by})" if cancelled_by.startswith(OWN) else STOPPING
 
 
 class Display:
@@ -84,7 +85,8 @@ class Display:
         parts += [f"{running:,} running"] if running else []
         parts += [self._terminal.paint(f"{failed:,} failed", "red")] if failed else []
         parts.append(show_took(time.monotonic() - self._since))
-        return "  " + " · ".join([*parts, *([stopping(board.cancelled_by)] if board.cancelled_by else [])])
+        late = [self._terminal.paint(text, "yellow") for text in late_notes(board.state)][:1]
+        return "  " + " · ".join([*parts, *late, *([stopping(board.cancelled_by)] if board.cancelled_by else [])])
 
 
 def _nothing(_node: str) -> dict[str, float]:

@@ -124,7 +124,8 @@ def _extent(state: RunState, case: Case) -> Iterator[str]:
         if len(places) > 1:
             yield f"{prefix}{sum(len(by_node[p]) for p in places):,} times in `{template}`"
         elif nodes[node_id].map is not None:
-            yield f"{prefix}{len(items):,} of {show_count(state.nodes[node_id].length, 'item')}; first: [{items[0]}]"
+            first = state.nodes[node_id].label(items[0])
+            yield f"{prefix}{len(items):,} of {show_count(state.nodes[node_id].length, 'item')}; first: [{first}]"
     others = [f"`{template}`" for template in list(templates)[1:]]
     if others:
         yield f"the same befell {', '.join(others[:5])}" + (f" and {len(others) - 5} more" if len(others) > 5 else "")
@@ -170,7 +171,10 @@ def _element(recorded: Recorded, node: Node, name: str, item: int) -> str:
     if node.map is None or node.map.mode != "zip" or name not in node.map.names:
         return ""
     resolver = recorded.reader.resolver
-    element = resolver.elements(resolver.source(node.bindings[name]))[item]
+    try:
+        element = resolver.elements(resolver.source(node.bindings[name]))[item]
+    except (RopewalkError, LookupError):  # it failed for that: it is no list, or is gone
+        return ""
     return f"{name}={fit(ex.show(ex.Const(element.data)), 60)}" if isinstance(element, Value) else ""
 
 
@@ -190,7 +194,7 @@ def _preview(recorded: Recorded, binding: ex.Expr, text: str) -> str:
 
 
 def _commands(client: Client, run: Run, state: RunState, node: Node, item: int) -> list[str]:
-    place = f"{run.number}/{node.id}" + (f"/{item}" if node.map is not None else "")
+    place = f"{run.number}/{node.id}" + (f"/{state.nodes[node.id].label(item)}" if node.map is not None else "")
     lines = [
         (f"ropewalk debug {place}", "stop at the error with the same inputs"),
         (f"ropewalk retry {run.number}", _keeping(state, node.id)),

@@ -10,7 +10,7 @@ from ropewalk.cli.numbers import show_metric
 from ropewalk.cli.places import Place, existing_store, find_place
 from ropewalk.cli.session import Session
 from ropewalk.core import expr as ex
-from ropewalk.core.errors import UsageError, did_you_mean
+from ropewalk.core.errors import RopewalkError, UsageError, did_you_mean
 from ropewalk.core.nesting import spot_of, template_of
 from ropewalk.core.values import decode
 from ropewalk.store import tasks
@@ -84,6 +84,8 @@ def _label(at: Place, row: TaskRun) -> str:
 def _short(binding: ex.Expr, item: int) -> str:
     if not isinstance(binding, ex.Const):
         return ""
-    values: Any = decode(binding.data)
-    value = list(values)[item]
+    try:
+        value: Any = list(decode(binding.data))[item]
+    except RopewalkError:  # of a class that cannot be imported here
+        return ex.show(ex.Const(binding.data[item])) if isinstance(binding.data, list) else ""
     return " ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)

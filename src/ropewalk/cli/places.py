@@ -124,7 +124,7 @@ def _within(client: Client, place: Place, rest: str) -> Place | None:
     node, numbers = place.graph.nodes[place.node or ""], _NUMBER.findall(rest)
     if node.map is not None or not grows(node):
         text = numbers.pop(0)
-        labels = _labels(client, place) if node.map is not None else ()
+        labels = labels_of(client, place) if node.map is not None else ()
         if text not in labels and not text.isdecimal():
             return None
         item = labels.index(text) if text in labels else int(text)
@@ -135,7 +135,7 @@ def _within(client: Client, place: Place, rest: str) -> Place | None:
     return replace(place, turn=int(numbers[0])) if has_turns and len(numbers) == 1 and numbers[0].isdecimal() else None
 
 
-def _labels(client: Client, place: Place) -> tuple[str, ...]:
+def labels_of(client: Client, place: Place) -> tuple[str, ...]:
     """What the items of a node are called in its run, where any items have keys."""
     if not any(node.map is not None and node.map.key for node in place.graph.nodes.values()):
         return ()

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable
 
 from ropewalk.cli.awaiting import answer_of, what_is_awaited
 from ropewalk.cli.board import MAX_KEPT_FAILURES, Board, Row
+from ropewalk.cli.numbers import show_moment
 from ropewalk.cli.rows import headline
+from ropewalk.core import events as ev
 from ropewalk.core.noderun import PART
 from ropewalk.core.special import Approval, Loop, Wait
 from ropewalk.core.taskstate import FAILED, RUNNING
@@ -63,7 +65,11 @@ class Plain:
         write(line(run=run.number, pipeline=run.pipeline, event="start"))
 
     def tell(self, step: Step, touched: Iterable[str]) -> None:
-        """Say what is new about the nodes that were touched."""
+        """Say what is new about the nodes that were touched, and which deadlines were missed."""
+        for event in step.events:
+            if isinstance(event, ev.DeadlineMissed):
+                late = show_moment(event.deadline)
+                self._write(line(run=self._run, task=event.node or None, event="deadline_missed", deadline=late))
         for node in touched:
             row = self._board.row(node)
             self._begin(row)
@@ -108,9 +114,9 @@ class Plain:
         if row.retry is not None and row.retries != self._retries.get(row.id, 0):
             self._retries[row.id] = row.retries
             if row.retries <= MAX_KEPT_FAILURES:
-                item = row.retry.item if row.is_mapped else None
+                again = row.run.label(row.retry.item) if row.is_mapped else None
                 error = headline(row.retry.failure)
-                self._write(line(run=self._run, task=row.id, item=item, state="ready", retry=row.retries, error=error))
+                self._write(line(run=self._run, task=row.id, item=again, state="ready", retry=row.retries, error=error))
         if row.is_mapped:
             known = self._failures.get(row.id, 0)
             for item in row.failed[known:]:
@@ -118,7 +124,8 @@ class Plain:
                 if failure is not None and failure.kind == PART:
                     continue  # its own nodes have said it
                 error = headline(failure)
-                self._write(line(run=self._run, task=row.id, item=item, state="failed", error=error))
+                name = row.run.label(item)
+                self._write(line(run=self._run, task=row.id, item=name, state="failed", error=error))
             self._failures[row.id] = len(row.failed)
 
     def _go_on(self, row: Row) -> None:

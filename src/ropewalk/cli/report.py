@@ -11,6 +11,7 @@ from ropewalk.cli.board import Board
 from ropewalk.cli.console import Terminal
 from ropewalk.cli.errors import error_block
 from ropewalk.cli.history import run_before
+from ropewalk.cli.lateness import how_to_go_on, late_json, late_notes
 from ropewalk.cli.numbers import show_took
 from ropewalk.cli.owners import MOST_FAILED, arranged
 from ropewalk.cli.progress import Progress
@@ -48,16 +49,18 @@ def report(session: Session, progress: Progress, run: Run, state: RunState, took
         for index, error in enumerate(errors_of(session, run, state)):
             session.err.write(("\n" if index or listed else "") + error_block(error, session.err))
     elif session.as_json or session.out.width is None:
-        for text in _notes(session, run):
+        for text in _notes(session, run, state):
             session.note(text)
 
 
-def _notes(session: Session, run: Run) -> Iterator[str]:
+def _notes(session: Session, run: Run, state: RunState) -> Iterator[str]:
     """What a person should know of a run whose rows are not listed."""
+    if session.verbosity < 0:
+        yield from late_notes(state)  # else a line has told of each
     if run.state == "succeeded" and (note := parked_note(session.client, run)):
         yield note
     elif run.state == "cancelled":
-        yield f"run {run.number} was cancelled; go on: ropewalk resume {run.number}"
+        yield f"run {run.number} was cancelled; go on: {how_to_go_on(run, state)}"
     elif run.state == "paused":
         yield from what_to_type(session.client, run)
 
@@ -110,9 +113,10 @@ def _verdict(board: Board, run: Run, terminal: Terminal, took_s: float) -> str:
 
 
 def _next(session: Session, run: Run, state: RunState) -> Iterator[str]:
-    """What a person may want to type next; after a failure the errors say it."""
+    """What was too late, and what a person may want to type next; after a failure the errors say it."""
+    yield from (f"  {text}" for text in late_notes(state))
     if run.state == "cancelled":
-        yield f"  go on:    ropewalk resume {run.number}"
+        yield f"  go on:    {how_to_go_on(run, state)}"
     elif run.state == "paused":
         yield from (f"  {text}" for text in what_to_type(session.client, run))
     elif run.state == "succeeded" and (note := parked_note(session.client, run)):
@@ -161,6 +165,7 @@ def summary(session: Session, board: Board, run: Run, state: RunState, took_s: f
         "cancelled": board.count(CANCELLED),
         "saved_s": round(board.saved_s, 6),
         **rest_json(session.client, run),
+        **late_json(state),
         "tasks": [_task(row) for row in board.rows.values()],
         "errors": [error.to_json() for error in errors_of(session, run, state)],
     }

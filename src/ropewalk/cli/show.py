@@ -13,6 +13,7 @@ from ropewalk.cli.declare import argument, command
 from ropewalk.cli.errors import error_block
 from ropewalk.cli.failures import blocks
 from ropewalk.cli.inside import show_inside
+from ropewalk.cli.lateness import late_json, late_notes
 from ropewalk.cli.listing import Listing
 from ropewalk.cli.numbers import show_age, show_moment, show_took
 from ropewalk.cli.places import Place, existing_store, find_place
@@ -92,6 +93,7 @@ def _foot(client: Client, place: Place) -> Iterator[str]:
     yield f"  {totals(client, run)}"
     if shown_state(run) == "interrupted":
         yield f"  interrupted: its scheduler is gone; go on: ropewalk resume {run.number}"
+    yield from (f"  {text}" for text in late_notes(client.past.state(run)))
     yield from (f"  {text}" for text in what_to_type(client, run))
     if note := parked_note(client, run):
         yield f"  {note}"
@@ -111,6 +113,7 @@ def _run_json(client: Client, place: Place) -> dict[str, Any]:
         "cached": found.cached,
         "failed": found.failed,
         **rest_json(client, run),
+        **late_json(client.past.state(run)),
         "tasks": [
             {"task": node_id, "mapped": node.map is not None, "items": lengths.get(node_id), "task_runs": rows[node_id],
              **_where(place, node_id)}

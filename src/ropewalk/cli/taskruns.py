@@ -10,7 +10,7 @@ from ropewalk.cli.console import table
 from ropewalk.cli.failures import inputs_of
 from ropewalk.cli.listing import Listing
 from ropewalk.cli.numbers import show_count, show_metric, show_moment
-from ropewalk.cli.places import Place
+from ropewalk.cli.places import Place, labels_of
 from ropewalk.cli.rows import describe, headline
 from ropewalk.cli.runs import paint_state
 from ropewalk.cli.session import Session
@@ -47,11 +47,13 @@ def show_items(session: Session, place: Place) -> None:
         f"{out.paint(place.node, 'bold')}  run {place.run.number}  {place.run.name}     {show_count(length, 'item')}"
     )
     chosen = sorted(rows, key=lambda row: (_ORDER.get(row.state, 9), row.item))[:MOST_ITEMS]
-    lines = table([_item_line(session, row, inside, place) for row in chosen], width=out.width, right=(0, 3))
+    names = labels_of(session.client, place) or range(length)
+    made = [(f"[{names[row.item]}]", *_item_line(session, row, inside, place)) for row in chosen]
+    lines = table(made, width=out.width, right=(0, 3))
     for text in lines:
         out.write("  " + text)
     if len(rows) > len(chosen):
-        out.write(f"  … {len(rows) - len(chosen):,} more; one of them: ropewalk show {place}/{rows[-1].item}")
+        out.write(f"  … {len(rows) - len(chosen):,} more; one of them: ropewalk show {place}/{names[rows[-1].item]}")
 
 
 def _item_line(session: Session, row: TaskRun, inside: Listing | None, place: Place) -> tuple[str, ...]:
@@ -60,7 +62,7 @@ def _item_line(session: Session, row: TaskRun, inside: Listing | None, place: Pl
     if inside is not None:
         took = inside.took_of(f"{place.inside}{inside.label_of(place.node or '', row.item)}/")
     detail = headline(row.failure) if row.failure is not None else describe(row.outputs, row.metrics, {}) or row.detail
-    return (f"[{row.item}]", paint_state(state, session.out), detail, took)
+    return (paint_state(state, session.out), detail, took)
 
 
 def show_task_run(session: Session, place: Place) -> None:

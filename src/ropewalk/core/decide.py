@@ -14,12 +14,13 @@ from typing import TypeAlias
 
 from ropewalk.core import events as ev
 from ropewalk.core.events import Event
+from ropewalk.core.needs import Needs
 from ropewalk.core.noderun import NodeRun
 from ropewalk.core.obstacle import obstacle
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import READY, RUNNING, SUCCEEDED, WAITING
 from ropewalk.core.tolerance import ended_badly, failed_too_much
-from ropewalk.core.wiring import Wiring, wire
+from ropewalk.core.wiring import Wiring
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,8 @@ class Decider:
         self.state = state
         self.events: list[Event] = []
         self.commands: list[Command] = []
-        self.wiring: dict[str, Wiring] = {}
-        self._barrier_users: dict[str, list[str]] = {}
-        self._aligned_users: dict[str, list[str]] = {}
-        self.pending: dict[str, int] = {}  # barriers that are not settled
+        self._needs = Needs(state)
+        self.wiring, self.pending = self._needs.wiring, self._needs.pending
         self._unsettled = 0
         self._open_parts: Counter[tuple[str, int]] = Counter()  # of task runs: own nodes that are not settled
         self._asked: set[str] = set()  # nodes that are about to be opened, skipped or cancelled
@@ -79,12 +78,7 @@ class Decider:
     def _join(self, node_id: str) -> None:
         """Take a node in, after those that it needs."""
         run = self.state.nodes[node_id]
-        wiring = self.wiring[node_id] = wire(self.state.node_of, run.node)
-        for up in wiring.barriers:
-            self._barrier_users.setdefault(up, []).append(node_id)
-        for up in wiring.aligned:
-            self._aligned_users.setdefault(up, []).append(node_id)
-        self.pending[node_id] = sum(not self.state.nodes[up].settled for up in wiring.barriers)
+        self._needs.join(node_id)
         if not run.settled:
             self._unsettled += 1
             if owner := self.state.owners.get(node_id):
@@ -92,7 +86,7 @@ class Decider:
 
     def users(self, node_id: str) -> Sequence[str]:
         """The nodes that need a node."""
-        return [*self._barrier_users.get(node_id, ()), *self._aligned_users.get(node_id, ())]
+        return self._needs.users(node_id)
 
     def take(self) -> tuple[list[Event], list[Command]]:
         """What came of the events fed since the last call."""
@@ -180,6 +174,8 @@ class Decider:
             self._asked.discard(node_id)
             self._tell_aligned(node_id, event.items or ())
         elif isinstance(event, ev.ResultLost):
+            for user in self._needs.of_item(node_id, event.item):
+                self._need(user, 1)
             self._ask_again(run, event.item)
 
     def _welcome(self) -> None:
@@ -214,9 +210,13 @@ class Decider:
             self.commands.append(Run(node_id, (item,), run.ready_at.get(item)))
 
     def _tell_aligned(self, node_id: str, items: Sequence[int]) -> None:
-        for user in self._aligned_users.get(node_id, ()):
+        """Items have ended: tell those that follow them."""
+        for user in self._needs.aligned_users.get(node_id, ()):
             for item in items:
                 self._consider_item(user, item)
+        if node_id in self._needs.picked_users:
+            for user in [user for item in items for user in self._needs.of_item(node_id, item)]:
+                self._need(user, -1)
 
     def _settle(self, event: Event, run: NodeRun, was_settled: bool) -> None:
         """Tell those that await the whole node whether it is settled now."""
@@ -229,12 +229,16 @@ class Decider:
         self._unsettled += change
         if owner := self.state.owners.get(run.node.id):
             self._count_part(owner, change)
-        for user in self._barrier_users.get(run.node.id, ()):
-            self.pending[user] += change
-            if self.pending[user] == 0:
-                self._consider(user)
-            elif not settled:
-                self._asked.discard(user)
+        for user in self._needs.barrier_users.get(run.node.id, ()):
+            self._need(user, change)
+
+    def _need(self, user: str, change: int) -> None:
+        """Something that a node awaits is settled, or is not any more."""
+        self.pending[user] += change
+        if self.pending[user] == 0:
+            self._consider(user)
+        elif change > 0:
+            self._asked.discard(user)
 
     def _count_part(self, owner: tuple[str, int], change: int) -> None:
         """One of a task run's own nodes is settled, or is not any more; after the last one it is the owner's turn."""
@@ -253,7 +257,7 @@ class Decider:
         return item in run.asked or (item in run.parts and (run.node.id, item) in self._open_parts)
 
     def _wake_aligned(self, node_id: str) -> None:
-        for user in self._aligned_users.get(node_id, ()):
+        for user in self._needs.aligned_users.get(node_id, ()):
             if not self.state.nodes[user].opened:
                 self._consider(user)
 
@@ -262,7 +266,7 @@ class Decider:
         run, wiring = self.state.nodes[node_id], self.wiring[node_id]
         if self.pending[node_id] or run.settled:
             return
-        if run.opened:
+        if run.states is not None:
             self._go_on(run, wiring)
         elif node_id not in self._asked and all(self.state.nodes[up].opened for up in wiring.aligned):
             self._open(run, wiring)

@@ -20,8 +20,22 @@ class Instance:
     nodes: tuple[Node, ...]
     output: Expr
     until: Expr | None
-    bodies: dict[str, Body]  # of those of its nodes that can grow themselves
+    bodies: dict[str, Body]  # of those of its nodes that can grow themselves, as `nest` has them
     tasks: Mapping[str, TaskSpec]
+
+
+def nest(bodies: Mapping[str, Body]) -> dict[str, Body]:
+    """Bodies by the node that they belong to, each with those that come into being inside of it."""
+    inside: dict[str, dict[str, Body]] = {}
+    for key, body in bodies.items():
+        inside.setdefault(key.partition(TEMPLATE)[0], {})[key] = body
+    return {owner: replace(several.pop(owner), bodies=several) for owner, several in inside.items()}
+
+
+def flatten(bodies: Mapping[str, Body]) -> dict[str, Body]:
+    """What `nest` was given."""
+    inner = {key: body for outer in bodies.values() for key, body in outer.bodies.items()}
+    return {**{key: replace(body, bodies={}) for key, body in bodies.items()}, **inner}
 
 
 def place_of(owner: Node, item: str, turn: int) -> str:
@@ -44,15 +58,13 @@ def placed(body: Body, owner: str) -> Body:
     return replace(_fill_body(body, {}, name), bodies=inner)
 
 
-def instantiate(
-    owner: Node, item: str, turn: int, body: Body, args: Mapping[str, Expr], bodies: Mapping[str, Body]
-) -> Instance:
+def instantiate(owner: Node, item: str, turn: int, body: Body, args: Mapping[str, Expr]) -> Instance:
     """The nodes of one item or turn of a node.
 
     Args:
         item: what the item is called.
+        body: with those that come into being inside of it.
         args: what the slots of the body are filled with.
-        bodies: all that the run knows; those inside `body` come into being with it.
     """
     template, place = owner.id + TEMPLATE, place_of(owner, item, turn)
 
@@ -60,13 +72,12 @@ def instantiate(
         return place + node_id.removeprefix(template) if node_id.startswith(template) else node_id
 
     turns = (*owner.turn, turn) if isinstance(owner.special, Loop) else owner.turn
-    known = {**bodies, **body.bodies}
-    inner = {name(key): _fill_body(b, args, name) for key, b in known.items() if key.startswith(template)}
+    inner = {name(key): _fill_body(b, args, name) for key, b in body.bodies.items()}
     return Instance(
         tuple(replace(_fill_node(node, args, name), turn=turns) for node in body.nodes.values()),
         ex.fill(body.output, args, name),
         None if body.until is None else ex.fill(body.until, args, name),
-        inner,
+        nest(inner),
         body.tasks,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ropewalk.core import events as ev
 from ropewalk.core.graph import Body, Graph, Node, TaskSpec
-from ropewalk.core.grow import Instance, instantiate
+from ropewalk.core.grow import Instance, flatten, instantiate, nest
 from ropewalk.core.noderun import NOT_YET, RETURNED, IllegalMove, NodeRun, Parts
 from ropewalk.core.special import Wait
 from ropewalk.core.taskstate import CANCELLED, FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, WAITING, TaskState
@@ -27,7 +27,7 @@ class RunState:
     def __init__(self, graph: Graph) -> None:
         self.base = graph  # as the pipeline says it
         self.tasks: dict[str, TaskSpec] = dict(graph.tasks)
-        self.bodies: dict[str, Body] = dict(graph.bodies)
+        self.bodies: dict[str, Body] = nest(graph.bodies)  # by node
         self.nodes = {node_id: NodeRun(node) for node_id, node in graph.nodes.items()}
         self.owners: dict[str, tuple[str, int]] = {}  # of nodes that came into being in this run: whose they are
         self.cancel_requested = False
@@ -79,7 +79,7 @@ class RunState:
         """The graph with the nodes that have come into being."""
         if self._graph is None:
             nodes = {node_id: run.node for node_id, run in self.nodes.items()}
-            self._graph = replace(self.base, nodes=nodes, tasks=self.tasks, bodies=self.bodies)
+            self._graph = replace(self.base, nodes=nodes, tasks=self.tasks, bodies=flatten(self.bodies))
         return self._graph
 
     def node_of(self, node_id: str) -> Node:
@@ -220,6 +220,7 @@ class RunState:
         for node_id in [n for n in self.owners if n in self.nodes]:
             if node_id in self.nodes and self.owners[node_id][0] in reset:
                 self._forget(node_id)
+        self.effects = {effect: None for effect in self.effects if effect[0] in self.nodes}
         for node_id, run in self.nodes.items():
             only = None if e.only is None else set(e.only.get(node_id, ()))
             if node_id not in reset and only is not None and run.counts[FAILED] and not (run.whole and only):
@@ -264,10 +265,10 @@ class RunState:
         if body is None:
             raise IllegalMove(f"{e.node}[{e.item}]: there is no body for nodes of its own")
         run.take_up((e.item,))
-        made = instantiate(run.node, run.label(e.item), e.turn, body, e.args, self.bodies)
+        made = instantiate(run.node, run.label(e.item), e.turn, body, e.args)
         run.move(e.item, WAITING)
-        before = run.parts[e.item].nodes if e.item in run.parts and e.turn > 1 else []
-        nodes = [*before, *(node.id for node in made.nodes)]
+        nodes = run.parts[e.item].nodes if e.item in run.parts and e.turn > 1 else []
+        nodes += [node.id for node in made.nodes]
         run.parts[e.item] = Parts(e.turn, made.output, made.until, nodes)
         self.add(made, (e.node, e.item))
 

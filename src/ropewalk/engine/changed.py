@@ -7,7 +7,10 @@ from typing import Any
 
 from ropewalk.core.errors import UsageError
 from ropewalk.core.expr import to_json
-from ropewalk.core.graph import Body, Graph, body_to_json
+from ropewalk.core.graph import Body, Graph, Node, body_to_json
+from ropewalk.core.grow import TEMPLATE
+from ropewalk.core.special import Wait
+from ropewalk.core.special import to_json as special_to_json
 
 
 def changed_nodes(old: Graph, new: Graph, *, code: bool = True) -> tuple[str, ...]:
@@ -56,8 +59,18 @@ def _essence(graph: Graph, node_id: str, code: bool) -> str:
     bindings = {name: to_json(binding) for name, binding in node.bindings.items()}
     when = None if node.when is None else to_json(node.when)
     mapping = None if node.map is None else [node.map.mode, node.map.names]
-    bodies = {key: _body_essence(graph, body, code) for key, body in graph.bodies.items() if key.startswith(node_id)}
-    return json.dumps([spec.code.digest if code else "", bindings, when, mapping, bodies], default=str)
+    inside = node_id + TEMPLATE
+    own = {key: body for key, body in graph.bodies.items() if key == node_id or key.startswith(inside)}
+    bodies = {key: _body_essence(graph, body, code) for key, body in own.items()}
+    return json.dumps(
+        [spec.code.digest if code else "", bindings, when, mapping, _special_essence(node), bodies], default=str
+    )
+
+
+def _special_essence(node: Node) -> list[Any]:
+    """What a node is besides a call; how often a wait looks changes nothing of what it has found."""
+    special = node.special
+    return [node.kind, None if special is None or isinstance(special, Wait) else special_to_json(special)]
 
 
 def _body_essence(graph: Graph, body: Body, code: bool) -> list[Any]:

@@ -93,6 +93,8 @@ class Grower:
 
     def _element(self, binding: ex.Expr, index: int) -> ex.Expr:
         if follows(self._state.node_of, binding) and isinstance(binding, ex.Ref):
+            if self._state.nodes[binding.node].outputs[index] is None:
+                return ex.constant(None)  # it has failed, which is tolerated
             return ex.Ref(binding.node, (("item", index), *binding.path))
         return ex.part(binding, (("item", index),))
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import ArtifactRef, Outputs
+from ropewalk.core.errors import ExecutionError
 from ropewalk.core.expr import Expr, Unavailable
 from ropewalk.core.graph import OutputSpec
 from ropewalk.core.state import RunState
@@ -162,17 +163,17 @@ class Resolver:
         """The sources of the elements of a list.
 
         Raises:
-            TypeError: it is not a list, or its length is not known.
+            ExecutionError: it is not a list, or its length is not known.
         """
         if isinstance(source, Many):
             return list(source.items)
         if isinstance(source, Stored) and source.ref.format != "json" and not source.path:
             if source.ref.length is None:
-                raise TypeError(f"a `{source.ref.type}` has no items to map over")
+                raise _no_list(source.ref.type)
             return [Piece(source, (("item", index),)) for index in range(source.ref.length)]
         value = self.value(source)
         if not isinstance(value, (list, tuple, range, set, frozenset)):
-            raise TypeError(f"a `{type(value).__name__}` cannot be mapped over: it must be a list")
+            raise _no_list(type(value).__name__)
         ordered = sorted(value, key=lambda v: _dumps(encode(v))) if isinstance(value, (set, frozenset)) else value
         return [Value(encode(v)) for v in ordered]
 
@@ -206,6 +207,11 @@ class Resolver:
                 self._known.clear()
             self._known[ref.digest] = self.load(ref)
         return self._known[ref.digest]
+
+
+def _no_list(kind: str) -> ExecutionError:
+    help_ = ["return a list from the task that gives it"]
+    return ExecutionError(f"a `{kind}` cannot be mapped over: it must be a list", code="P312", help=help_)
 
 
 def materialise(source: Source, load: Load) -> Any:

@@ -68,7 +68,7 @@ class Preparer:
         """How many task runs a node has.
 
         Raises:
-            TypeError: what it maps over is not a list.
+            ExecutionError: what it maps over is not a list.
             Unavailable: it is not there.
             ValueError: lists that go together have different lengths.
         """

@@ -235,14 +235,15 @@ class Scheduler:
             self._progress.append(report)
             return
         node_id, item, token = report.node, report.item, report.token
-        if node_id not in self._state.nodes:
-            return  # a late report of an attempt at what came into being and is forgotten
+        order = self._granted.get((node_id, item))
+        if order is None or order.token != token:
+            return  # it was answered before, or was granted by a scheduler that is gone
+        del self._granted[node_id, item]
         held = self._state.holds(node_id, item, token)
         self._admission.end(node_id, item, token, _has_failed(report) if held else None)
-        if not held:
-            return  # a late report of an attempt that has lost its lease
-        order = self._granted.pop((node_id, item))
         self._supply.release(order.key)
+        if not held:
+            return  # the attempt has lost its lease
         if isinstance(report, Returned):
             failure = Failure(RETURNED, "it was not begun")
             self._decider.feed(ev.AttemptFailed(node_id, item, token, failure, self._clock(), counted=False))

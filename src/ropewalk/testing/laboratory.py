@@ -36,7 +36,7 @@ BEGINNING = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 HORIZON = "366d"  # a run that takes longer hangs
 LOOK_S = 300.0  # how often schedulers look at the store, in virtual time
 RESTART_S = 5.0  # at most, until another scheduler goes on after a crash
-COMPARED = 200  # task runs of which all rows are compared with the events after each commit; of more, less often
+COMPARED = 200  # up to so many commits and task runs rows are compared with events each time; then less and less often
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class _Story:
     number: int = 0  # 0: it is not begun
     seq: int = 0
     commits: int = 0
+    check_at: int = 0  # the commit after which rows are compared with events again
     watch: Watch | None = None
     result: RunResult | None = None
 
@@ -263,8 +264,9 @@ class Lab:
                 self._interrupted |= event == ev.CancelRequested("Ctrl-C")
                 story.watch.see(event)
         story.commits += 1
-        length = sum(story.watch.lengths.values())
-        if story.commits % (1 + length // COMPARED) == 0:
+        if story.commits >= story.check_at:
+            length, many = sum(story.watch.lengths.values()), max(0, story.commits - COMPARED)
+            story.check_at = story.commits + 1 + length // COMPARED + many // 10
             self._check_rows(client, story)
 
     def _check_rows(self, client: Client, story: _Story) -> None:

@@ -28,7 +28,7 @@ from ropewalk.core.errors import RopewalkError
 from ropewalk.core.graph import Graph
 from ropewalk.core.noderun import NodeRun
 from ropewalk.core.settle import MAX_LOST
-from ropewalk.core.special import Approval
+from ropewalk.core.special import Approval, Wait
 from ropewalk.core.state import RunState
 from ropewalk.engine.attempt import Job, Order
 from ropewalk.engine.capacity import Capacity
@@ -151,16 +151,19 @@ class World:
             for item in range(node.length)
         }
 
-    def is_by_chance(self, number: int) -> bool:
-        """Whether the outcome of a run depends on what happened first."""
+    def watched(self, number: int) -> tuple[list[str], bool]:
+        """What must not have happened in a run, and whether its outcome depends on what happened first."""
         with Client(self.home) as client:
             run = self.scenes[f"run {number}"].find(client)
             assert run is not None
             events = [event for batch in log.read(client.db, run.number) for event in batch.events]
-        watch = Watch(self.graph)
-        for event in events:
-            watch.see(event)
-        return watch.denied or any(_is_by_chance(event, self.graph) for event in events)
+        watch = Watch(self.graph, run.created_at, Amounts(CORES, POOLS))
+        try:
+            for event in events:
+                watch.see(event)
+        except Broken as broken:
+            return [str(broken)], True
+        return [], watch.denied or any(_is_by_chance(event, self.graph) for event in events)
 
     def check(self, number: int, wanted: Outcome) -> None:
         """Note what is wrong with a run that has ended; `wanted` is empty where that depends on luck."""
@@ -169,17 +172,10 @@ class World:
             assert run is not None
             state = stored_state(client.db, run.number)
             found = [*problems(client.db, run.number), *end_problems(state), *client.db.problems()]
-            events = [event for batch in log.read(client.db, run.number) for event in batch.events]
-        watch = Watch(self.graph, run.created_at, Amounts(CORES, POOLS))
-        try:
-            for event in events:
-                watch.see(event)
-        except Broken as broken:
-            found.append(str(broken))
-        by_chance = watch.denied or any(_is_by_chance(event, self.graph) for event in events)
+        broken, by_chance = self.watched(number)
         if not by_chance and wanted and (different := sorted(set(self.outcome(number).items()) ^ set(wanted.items()))):
             found.append(f"it has not ended as without mishaps: {different}")
-        self.report.problems += [f"run {number}: {problem}" for problem in found]
+        self.report.problems += [f"run {number}: {problem}" for problem in [*found, *broken]]
 
 
 class Scene:
@@ -206,7 +202,8 @@ class Scene:
         if self.is_told_again() and run.losses.get(order.item, 0) < MAX_LOST:
             return LOST
         if run.retries.get(order.item, 0) < self.world.failures(order.key, run.node.policy.retry.count):
-            return Failed(WRONG) if order.item % 2 else TIMEOUT
+            is_check = isinstance(run.node.special, Wait)  # too late, a check of its timeout is not its failure
+            return Failed(WRONG) if order.item % 2 or is_check else TIMEOUT
         return work()
 
     def is_told_again(self) -> bool:
@@ -325,11 +322,12 @@ def simulate(seed: int, *, tell: bool = False) -> Report:
         calm.play(1)
         world = World(seed, Path(folder) / "wild", faults=0.04, tell=tell)
         report = world.play(world.rng.choice((1, 1, 2, 3)))
-        wanted = {} if calm.is_by_chance(0) else calm.outcome(0)
+        broken, by_chance = calm.watched(0)
+        wanted = {} if by_chance else calm.outcome(0)
         for number in range(len(world.scenes)):
             if world.scenes[f"run {number}"].ended:
                 world.check(number, wanted)
-        report.problems += [f"without mishaps: {problem}" for problem in calm.report.problems]
+        report.problems += [f"without mishaps: {problem}" for problem in [*calm.report.problems, *broken]]
     return report
 
 

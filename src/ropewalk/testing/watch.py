@@ -13,7 +13,7 @@ from ropewalk.core.graph import Graph, Node
 from ropewalk.core.noderun import NOT_YET, IllegalMove
 from ropewalk.core.special import GROWING, Approval, Loop
 from ropewalk.core.state import RunState, regraph
-from ropewalk.core.wiring import follows, wire
+from ropewalk.core.wiring import pick_of, wire
 from ropewalk.testing.amounts import Amounts
 from ropewalk.testing.report import Broken
 
@@ -85,8 +85,6 @@ class Watch:
     def _node(self, node_id: str) -> Node:
         return self.fold.node_of(node_id)
 
-    # beginnings
-
     def _opened(self, e: ev.Opened) -> None:
         if e.node in self.lengths:
             raise Broken(f"{e.node} is opened twice")
@@ -144,8 +142,6 @@ class Watch:
         if list(e.effects) != self.effects[::-1]:
             raise Broken(f"{self.effects} came about in this order, and are undone as {e.effects}")
         self.effects = []
-
-    # ends
 
     def _succeeded(self, e: ev.Succeeded) -> None:
         self._owned(e.node, e.item, e.token)
@@ -212,7 +208,7 @@ class Watch:
 
     def _has_cancelled_part(self, e: ev.Cancelled) -> bool:
         parts = [self.fold.nodes[e.node].parts.get(item) for item in e.items or ()]
-        return any(self._any_is(part, "cancelled") for each in parts if each is not None for part in each.nodes)
+        return any(self._count(part, "cancelled") for each in parts if each is not None for part in each.nodes)
 
     def _ended(self, node: str, items: tuple[int, ...] | None, to: str, before: tuple[str, ...]) -> None:
         if items is None:
@@ -252,8 +248,7 @@ class Watch:
             raise Broken(f"{e.node} misses its deadline though it has ended")
 
     def _runfinished(self, e: ev.RunFinished) -> None:
-        left = [node for node in self.fold.nodes if not self.all_are(node, *FINAL)]
-        if left:
+        if left := [node for node in self.fold.nodes if not self.all_are(node, *FINAL)]:
             raise Broken(f"the run finishes with {left} left")
         if e.state != "succeeded" and self.effects:
             raise Broken(f"the run has {e.state}, and the effects of {self.effects} are not undone")
@@ -274,19 +269,18 @@ class Watch:
         self.effects = list(self.fold.effects)
         self.amounts.clear()
         self.asked = {(node_id, item) for node_id, run in self.fold.nodes.items() for item in run.asked}
-        self.started.clear()
-        self.excused.clear()
-        self.retries = 0
+        self.started, self.excused, self.retries = Counter(), Counter(), 0
 
     # which inputs a task run must have
 
     def missing(self, node: Node, item: int) -> str:
         """What a task run needs and does not have, by what its author wrote; empty: nothing."""
         if node.policy.run_if != "all_succeeded":
-            return next((ref.node for ref in node.refs() if not self.all_are(ref.node, *FINAL)), "")
+            return next((ref.node for ref in node.refs() if not self._is_there(ref, *FINAL)), "")
+        mapped = () if node.map is None or node.map.mode != "zip" else node.map.names
+        aligned = wire(self._node, node).aligned if mapped else ()  # what it also needs whole, it awaits whole
         for name, binding in node.bindings.items():
-            mapped = node.map is not None and node.map.mode == "zip" and name in node.map.names
-            if mapped and isinstance(binding, ex.Ref) and follows(self._node, binding):
+            if name in mapped and isinstance(binding, ex.Ref) and binding.node in aligned:
                 if self.state(binding.node, item) != "succeeded":
                     return f"{binding.node}[{item}]"
             elif lacking := self._lacking(binding):
@@ -295,9 +289,13 @@ class Watch:
             return lacking
         return next((up for up in node.after if not self.is_good(up)), "")
 
+    def _is_there(self, ref: ex.Ref, *wanted: str) -> bool:
+        pick = pick_of(ref)
+        return self.state(*pick) in wanted if pick is not None else self.all_are(ref.node, *wanted)
+
     def _lacking(self, expr: ex.Expr) -> str:
         for ref in ex.hard_refs(expr):
-            if not self.is_good(ref.node):
+            if not (self._is_there(ref, "succeeded") or self.is_good(ref.node)):
                 return ref.node
         for choice in ex.choices(expr):
             options = [[ref.node for ref in ex.refs(option)] for option in choice.options]
@@ -320,6 +318,3 @@ class Watch:
 
     def _count(self, node: str, state: str) -> int:
         return sum(self.state(node, item) == state for item in range(self.lengths.get(node, 0)))
-
-    def _any_is(self, node: str, state: str) -> bool:
-        return self._count(node, state) > 0

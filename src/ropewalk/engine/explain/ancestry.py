@@ -233,8 +233,8 @@ def _params(node: Node, run: Run) -> dict[str, str]:
             continue
         try:
             found[name] = short(ex.evaluate(binding, lambda p: run.params[p.name] if isinstance(p, ex.Param) else None))
-        except Exception:  # noqa: BLE001  # a constant of a class that is not there any more
-            found[name] = "…"
+        except Exception:  # noqa: BLE001  # a constant of a class that cannot be imported here
+            found[name] = show(binding)
     return found
 
 

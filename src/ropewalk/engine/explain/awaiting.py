@@ -1,13 +1,17 @@
-"""Why a node that waits for something outside, or for a person, is as it is."""
+"""Why a node that waits for something outside, for a person, or for its time is as it is."""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 from ropewalk.core.graph import Node
+from ropewalk.core.guard import Breaker, kind_of, show
 from ropewalk.core.quantity import show_duration
 from ropewalk.core.special import Approval, Wait
+from ropewalk.core.timing import start_at
 from ropewalk.engine.explain.recorded import Recorded
+from ropewalk.engine.guards import standing
 from ropewalk.store import approvals
 
 Told = tuple[str, tuple[str, ...], tuple[str, ...]]  # a sentence, facts, what to type
@@ -22,11 +26,12 @@ def promise(node: Node) -> str:
 
 
 def awaited(recorded: Recorded, node_id: str, item: int) -> Told | None:
-    """What a node waits for whose inputs are there; None: it is none that waits."""
+    """What a node waits for whose inputs are there; None: for room alone."""
     special = recorded.graph.nodes[node_id].special
     if isinstance(special, Approval):
         return _asked(recorded, node_id, item)
-    return _checked(recorded, node_id, item) if isinstance(special, Wait) else None
+    told = _checked(recorded, node_id, item) if isinstance(special, Wait) else None
+    return told or _early(recorded, node_id) or _guarded(recorded, node_id)
 
 
 def answered(recorded: Recorded, node_id: str, item: int) -> str:
@@ -67,6 +72,27 @@ def _checked(recorded: Recorded, node_id: str, item: int) -> Told | None:
     facts = (f"first looked for at {_moment(run.since[item])}", f"next check at {_moment(run.ready_at[item])}")
     name = f"`{node_id}[{item}]`" if run.node.map is not None else f"`{node_id}`"
     return f"{name} waits: its check has found nothing yet", facts, ()
+
+
+def _early(recorded: Recorded, node_id: str) -> Told | None:
+    times, now = recorded.graph.nodes[node_id].policy.timing, time.time()
+    at = start_at(times, now, recorded.run.created_at)
+    if at <= now:
+        return None
+    given = {"not_before": times.not_before, "window": times.window}
+    facts = tuple(f'{name}="{text}"' for name, text in given.items() if text)
+    return f"`{node_id}` has its inputs, and must not start before {_moment(at)}", facts, ()
+
+
+def _guarded(recorded: Recorded, node_id: str) -> Told | None:
+    own = {(kind_of(guard), guard.name): guard for guard in recorded.graph.nodes[node_id].policy.guards}
+    for one in standing(recorded.client.db, time.time()) if own else ():
+        guard = own.get((kind_of(one.guard), one.guard.name))
+        if guard is not None and one.opens_at is not None:
+            facts = (f"it may let another start at {_moment(one.opens_at)}",)
+            fix = (f"ropewalk guards reset {guard.name}",) if isinstance(guard, Breaker) else ()
+            return f"`{node_id}` has its inputs, and is held back by {show(guard)}, which is {one.state}", facts, fix
+    return None
 
 
 def _moment(at: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ropewalk.core import expr as ex
@@ -75,7 +76,7 @@ class KeyReader:
             text = f"{show(binding)}[{item}]"
             identity = self._identity(source)
             references = ((text, identity),) if any(ex.refs(binding)) else ()
-            shown = short(self._value(source)) if isinstance(source, Value) and not references else text
+            shown = show(ex.Const(source.data)) if isinstance(source, Value) and not references else text
             found[name] = self._made(node, name, shown, source, references)
         return found
 
@@ -90,6 +91,9 @@ class KeyReader:
 
     def _identity(self, source: Source | None) -> str | None:
         identity: str | None = None if source is None else self._try(lambda: self.resolver.identity(source))
+        if identity is None and isinstance(source, Computed):  # of a class that cannot be imported here
+            parts = [self._identity(arg) for arg in source.args]
+            return None if None in parts else f"{_kind_of(source.expr)}:{parts}"
         return identity
 
     def _identity_of(self, ref: ex.Ref) -> str | None:
@@ -97,11 +101,8 @@ class KeyReader:
 
     def _text(self, binding: Expr, source: Source | None) -> str:
         if isinstance(source, (Value, Computed)) and not any(ex.refs(binding)):
-            return short(self._value(source))
+            return self._try(lambda: short(self.resolver.value(source))) or show(_filled(source))
         return show(binding)
-
-    def _value(self, source: Source) -> Any:
-        return self._try(lambda: self.resolver.value(source))
 
     def _try(self, get: Callable[[], Any]) -> Any:
         """What can be had; None for what is not there (any more), or cannot be worked out."""
@@ -109,6 +110,19 @@ class KeyReader:
             return get()
         except Exception:  # noqa: BLE001  # an explanation says what it can
             return None
+
+
+def _filled(source: Source) -> Expr:
+    """An expression that takes no results, with the values of parameters in their places."""
+    if isinstance(source, Value):
+        return ex.Const(source.data)
+    assert isinstance(source, Computed)
+    inner = tuple(map(_filled, source.args))
+    return replace(source.expr, args=inner) if isinstance(source.expr, ex.Op) else replace(source.expr, items=inner)
+
+
+def _kind_of(expr: ex.Op | ex.Build) -> str:
+    return expr.name if isinstance(expr, ex.Op) else f"{expr.kind}{expr.keys}"
 
 
 def short(value: Any) -> str:
@@ -126,7 +140,10 @@ def show(expr: Expr) -> str:
     try:
         if isinstance(expr, ex.Const):
             return short(decode(expr.data))
+    except Exception:  # noqa: BLE001, S110  # of a class that cannot be imported here: shown as it is written
+        pass
+    try:
         text = ex.show(expr)
-    except Exception:  # noqa: BLE001  # a constant of a class that is not there any more
+    except Exception:  # noqa: BLE001  # a constant of a kind that is not known any more
         return "…"
     return text if len(text) <= TEXT_CHARS else f"{text[: TEXT_CHARS - 1]}…"
