@@ -67,6 +67,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "at_most is a text": (lambda: loop(step, 1.0, at_most="5"), "not '5'"),
     "at_most is huge": (lambda: loop(step, 1.0, at_most=10**9), "from 1 to 10,000"),
     "the type changes": (lambda: loop(shown, step(1.0), at_most=3), "is given a `float` and returns a `str`"),
+    "a turn returns nothing": (lambda: loop(lambda _: None, step(1.0), at_most=3), "and returns nothing"),
+    "a turn returns a constant": (lambda: loop(lambda _: "3", step(1.0), at_most=3), "and returns '3'"),
+    "the start is of another type": (lambda: loop(step, "1", at_most=3), "`step` needs a"),
+    "a start for each is of another type": (lambda: loop(step, each([1.0, "1"]), at_most=3), "`step` needs a"),
+    "the body is no function": (lambda: loop(3, step(1.0), at_most=3), "not 3"),  # type: ignore[arg-type]
     "it starts with a list": (lambda: loop(step, several(), at_most=3), "for one loop for each item"),
     "until is no function": (lambda: loop(step, 1.0, until=True, at_most=3), "`until` must be a function"),
     "until is no condition": (lambda: loop(step, 1.0, until=lambda x: x, at_most=3), "`until` needs something"),

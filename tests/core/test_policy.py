@@ -38,6 +38,29 @@ def test_a_backoff_does_not_shrink_the_pause(backoff: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"on": [3]}, "`on` takes exceptions"),
+        ({"not_on": 3}, "`not_on` takes exceptions"),
+        ({"on": [int]}, "not <class 'int'>"),
+        ({"on": ["no name"]}, "not 'no name'"),
+        ({"on": ["timeuot"]}, "not 'timeuot'"),
+        ({"on": [OSError], "not_on": [OSError]}, "both name `builtins.OSError`"),
+    ],
+)
+def test_what_is_no_exception_and_no_reason_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(DefinitionError, match=message) as refused:
+        Retry(3, **wrong)
+
+    assert refused.value.code == "P223"
+    assert refused.value.help
+
+
+def test_names_of_classes_that_look_like_reasons_are_taken() -> None:
+    assert Retry(3, on=["socket.timeout", "ostrich", KeyError]).on == ("socket.timeout", "ostrich", "builtins.KeyError")
+
+
+@pytest.mark.parametrize(
     ("retry", "retried"),
     [
         (Retry(3), [VALUE_ERROR, OS_ERROR, TIMEOUT, LOST]),

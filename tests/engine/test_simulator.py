@@ -65,7 +65,14 @@ def takes_late_reports() -> Iterator[None]:
     def check(self: RunState, node: str, item: int, token: int) -> None:
         self.nodes[node].tokens[item] = token
 
-    with patch.object(RunState, "holds", lambda *_: True), patch.object(RunState, "_check", check):
+    def order_of(self: Scheduler, report: Any) -> Any:
+        return self._granted.get((report.node, report.item))
+
+    with (
+        patch.object(RunState, "holds", lambda *_: True),
+        patch.object(RunState, "_check", check),
+        patch.object(Scheduler, "_order_of", order_of),
+    ):
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -11,7 +12,7 @@ from ropewalk.author.builtin import collect
 from ropewalk.author.callsite import here
 from ropewalk.author.constants import plain
 from ropewalk.author.each import Each, mapped_length
-from ropewalk.author.express import express
+from ropewalk.author.express import express, is_live
 from ropewalk.author.flow import condition_of, needed_trace
 from ropewalk.author.hints import UNKNOWN, show_type
 from ropewalk.author.ids import Place
@@ -21,7 +22,7 @@ from ropewalk.author.outputs import output_spec
 from ropewalk.author.refs import Handle, Reference, handle_of, is_reference
 from ropewalk.author.task import Task
 from ropewalk.author.trace import Call, Recorded, Trace
-from ropewalk.author.types import fits, is_listable
+from ropewalk.author.types import accepts, fits, is_listable
 from ropewalk.core import expr as ex
 from ropewalk.core.code import CodeFingerprint
 from ropewalk.core.errors import DefinitionError
@@ -91,6 +92,7 @@ def loop(
     """
     trace = needed_trace("loop")
     turns = _turns(at_most)
+    _check_body(body, start)
     name = getattr(body, "name", "") or getattr(body, "__name__", "")
     name = name if is_name(name) else "loop"  # a lambda's
     number, site = trace.number(), here()
@@ -103,7 +105,7 @@ def loop(
         within = getattr(body, "within", None)  # of a pipeline, whose tasks are the turn's own
         result = within(trace, state) if within else body(cast(T, state))
         outputs = close(trace, recorded, result, _hint_of(result))
-        _check_turn(name, hint, _hint_of(result))
+        _check_turn(name, hint, result)
         recorded.until = _until(trace, until, result)
     each = start if isinstance(start, Each) else None
     bindings = {"start": express(each.items if each else start, trace, "start")}
@@ -125,11 +127,31 @@ def _turns(at_most: int | None) -> int:
     )  # fmt: skip
 
 
-def _check_turn(name: str, given: Any, returned: Any) -> None:
-    if returned is UNKNOWN or given is UNKNOWN or fits(returned, given):
+def _check_body(body: Any, start: Any) -> None:
+    """Refuse what cannot be called on a result, and a start that a task or pipeline does not take."""
+    if not callable(body):
+        raise DefinitionError(
+            f"`loop` repeats a task, a pipeline or a function that calls some, not {body!r:.60}",
+            code="P241", where=here().where(), help=["loop(step, start, until=lambda s: s.done, at_most=20)"],
+        )  # fmt: skip
+    if isinstance(signature := getattr(body, "signature", None), inspect.Signature):
+        first = next(iter(signature.parameters), None)
+        if first is not None and not is_reference(start):
+            check_type(body, first, start)
+
+
+def _check_turn(name: str, given: Any, result: Any) -> None:
+    returned = _hint_of(result)
+    is_constant = not is_live(result)
+    if is_constant and (result is None or not accepts(result, given)):
+        shown = "nothing" if result is None else f"{result!r:.60}"
+    elif is_constant or returned is UNKNOWN or given is UNKNOWN or fits(returned, given):
         return
+    else:
+        shown = f"a `{show_type(returned)}`"
+    taken = "" if given is UNKNOWN else f"is given a `{show_type(given)}` and "
     raise DefinitionError(
-        f"`{name}` is given a `{show_type(given)}` and returns a `{show_type(returned)}`, so it cannot be repeated",
+        f"`{name}` {taken}returns {shown}, so it cannot be repeated",
         code="P241", where=here().where(), facts=["each turn is given the result of the turn before"],
         help=["return what it takes, or start with what it returns"],
     )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from ropewalk.cli.awaiting import answer_of, what_is_awaited
+from ropewalk.cli.numbers import show_count
 from ropewalk.cli.owners import MOST_FAILED, arranged, failed_in, outcome_of, progress_of
 from ropewalk.cli.places import Place
 from ropewalk.cli.rows import Line, describe, headline
@@ -81,6 +82,8 @@ class Listing:
             return self._owner(node_id, self.state, depth, label)
         state = _state(counts, length, self._running.get(node_id, 0))
         if node.map is not None and length is not None:
+            if _done(counts) < length and state not in ("failed", "running"):
+                state = "waiting"
             return Line(state, label, _mapped(counts, length), took(counts), depth)
         return self._single(node_id, state, depth, label)
 
@@ -163,8 +166,15 @@ def _state(counts: list[Count], length: int | None, running: int) -> str:
     return "succeeded" if found == TOLERATED else found
 
 
+def _done(counts: list[Count]) -> int:
+    """Items that have come to an end."""
+    return sum(count.number for count in counts if count.state != "ready")
+
+
 def _mapped(counts: list[Count], length: int) -> str:
     parts = [extent(length, sum(c.number for c in counts if c.state == TOLERATED))]
+    if 0 < (done := _done(counts)) < length:
+        parts = [f"{done:,} of {show_count(length, 'item')} done"]
     cached = sum(c.reused for c in counts)
     parts += [f"{cached:,} cached"] if cached else []
     parts += [f"{c.number:,} {c.state}" for c in counts if c.state != "succeeded"]

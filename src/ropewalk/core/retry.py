@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ropewalk.core.artifact import Failure
-from ropewalk.core.errors import DefinitionError
+from ropewalk.core.errors import DefinitionError, did_you_mean
 from ropewalk.core.quantity import seconds
 from ropewalk.core.values import fields_of
 
@@ -18,9 +18,24 @@ MAX_RETRIES = 100
 MAX_DELAY_S = 86400.0
 
 
-def _names(kinds: Iterable[type[BaseException] | str] | type[BaseException] | str) -> tuple[str, ...]:
-    several = (kinds,) if isinstance(kinds, (str, type)) else kinds
-    return tuple(k if isinstance(k, str) else f"{k.__module__}.{k.__qualname__}" for k in several)
+def _names(kinds: Iterable[type[BaseException] | str] | type[BaseException] | str, what: str) -> tuple[str, ...]:
+    several = tuple(kinds) if isinstance(kinds, (list, tuple, set, frozenset)) else (kinds,)
+    return tuple(_name(kind, what) for kind in several)
+
+
+def _name(kind: object, what: str) -> str:
+    if isinstance(kind, type) and issubclass(kind, BaseException):
+        return f"{kind.__module__}.{kind.__qualname__}"
+    if isinstance(kind, str) and all(part.isidentifier() for part in kind.split(".")):
+        is_reason = kind.islower() and "." not in kind  # classes are mostly not written so
+        if kind in REASONS or not is_reason or (meant := did_you_mean(kind, REASONS)) is None:
+            return kind
+        help_ = [f'did you mean {what}=["{meant}"]?']
+    else:
+        help_ = [f"{what}=[ConnectionError]", f'{what}=["timeout"]']
+    raise DefinitionError(
+        f"`{what}` takes exceptions, their names, and {', '.join(REASONS)}, not {kind!r:.60}", code="P223", help=help_
+    )
 
 
 def _growth(text: str) -> float:
@@ -84,8 +99,12 @@ class Retry:
         set_(self, "backoff", float(backoff))
         set_(self, "jitter", bool(jitter))
         set_(self, "cap_s", min(seconds(cap, "cap"), MAX_DELAY_S))
-        set_(self, "on", _names(on))
-        set_(self, "not_on", _names(not_on))
+        set_(self, "on", _names(on, "on"))
+        set_(self, "not_on", _names(not_on, "not_on"))
+        if both := sorted(set(self.on) & set(self.not_on)):
+            raise DefinitionError(
+                f"`on` and `not_on` both name `{both[0]}`", code="P223", help=["leave one of them out"]
+            )
         set_(self, "on_oom", _growth(on_oom))
 
     def allows(self, failure: Failure, retries: int) -> bool:

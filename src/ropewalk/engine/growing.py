@@ -36,6 +36,7 @@ class Grower:
         self._state = state
         self._resolver = resolver
         self._misfit = misfit
+        self._lengths: dict[tuple[str, str], int] = {}  # by node and parameter, of lists that are combined
 
     def advance(self, node_id: str, item: int) -> ev.Event:
         """Its nodes come into being, or those of the next turn, or it has ended.
@@ -103,7 +104,9 @@ class Grower:
         if node.map is None or node.map.mode == "zip":
             return item
         for other in reversed(node.map.names):
-            item, index = divmod(item, self._length(node.bindings[other]))
+            if (node.id, other) not in self._lengths:
+                self._lengths[node.id, other] = self._length(node.bindings[other])
+            item, index = divmod(item, self._lengths[node.id, other])
             if other == name:
                 return index
         raise LookupError(name)

@@ -177,6 +177,15 @@ class Resolver:
         ordered = sorted(value, key=lambda v: _dumps(encode(v))) if isinstance(value, (set, frozenset)) else value
         return [Value(encode(v)) for v in ordered]
 
+    def cut(self, source: Source) -> Source:
+        """The same with single items taken out of JSON lists, so that nobody loads a long list for one of its items."""
+        if isinstance(source, Computed):
+            return Computed(source.expr, tuple(map(self.cut, source.args)))
+        if not isinstance(source, Stored) or source.ref.format != "json" or not source.path:
+            return source
+        kind, key = source.path[0]
+        return Value(encode(self.value(source))) if kind == "item" and isinstance(key, int) else source
+
     def identity(self, source: Source) -> str:
         """What of a source counts in a cache key: its content, not where it lies."""
         if isinstance(source, Value):

@@ -118,7 +118,7 @@ class Preparer:
         names = node.map.names if node.map is not None else ()
         lenient = _is_lenient(node) and node.id not in self._state.undone
         sources = {
-            name: self.resolver.source(binding, lenient=lenient)
+            name: self.resolver.cut(self.resolver.source(binding, lenient=lenient))
             for name, binding in node.bindings.items()
             if name not in names
         }

@@ -96,7 +96,7 @@ class Scheduler:
         Args:
             first: events that are part of the state already, but not of the log.
         """
-        self._batch += first
+        self._begin(list(first))
         for event in lost_events(self._state, Failure("lost", "the scheduler ended"), self._clock()):
             self._decider.feed(event)
         self._decider.recover()
@@ -110,6 +110,14 @@ class Scheduler:
                 return self._state.finished or PAUSED
             for report in self._executor.poll(self._patience_s()):
                 self._take_in(report)
+
+    def _begin(self, first: list[ev.Event]) -> None:
+        """Write down how the run was taken up, before anything follows from it: the rows are to be those of this state."""
+        self._batch += first
+        if first:
+            with self._db.transaction():
+                self._append()
+            self._tell()
 
     def interrupt(self) -> int:
         """Ask the run to stop, from a signal handler; how often it was asked."""
@@ -157,17 +165,20 @@ class Scheduler:
             if not self._batch:
                 self._supply.queue.flush()
                 return claims
-            self._seq += 1
-            failpoint("commit.append")
-            log.append(
-                self._db, self._run, self._seq, self._batch, self._state,
-                at=self._clock(), keys=self._keys, given=self._given,
-            )  # fmt: skip
+            self._append()
         self._keys, self._given = {}, {}
         failpoint("commit.done")
         self._supply.queue.flush()
         self._tell()
         return claims
+
+    def _append(self) -> None:
+        self._seq += 1
+        failpoint("commit.append")
+        log.append(
+            self._db, self._run, self._seq, self._batch, self._state,
+            at=self._clock(), keys=self._keys, given=self._given,
+        )  # fmt: skip
 
     def _heed_answers(self) -> None:
         """Stay awake for an answer that came while the run was found to have nothing to do."""
@@ -235,8 +246,8 @@ class Scheduler:
             self._progress.append(report)
             return
         node_id, item, token = report.node, report.item, report.token
-        order = self._granted.get((node_id, item))
-        if order is None or order.token != token:
+        order = self._order_of(report)
+        if order is None:
             return  # it was answered before, or was granted by a scheduler that is gone
         del self._granted[node_id, item]
         held = self._state.holds(node_id, item, token)
@@ -253,6 +264,11 @@ class Scheduler:
             self._fail(node_id, order, report.outcome.failure, report.outcome.usage)
         else:
             self._succeed(node_id, order, report.outcome)
+
+    def _order_of(self, report: Done | Ended | Returned) -> Order | None:
+        """The order that a report answers."""
+        order = self._granted.get((report.node, report.item))
+        return order if order is not None and order.token == report.token else None
 
     def _succeed(self, node_id: str, order: Order, outcome: Succeeded) -> None:
         self._decider.feed(

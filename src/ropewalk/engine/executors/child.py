@@ -26,6 +26,7 @@ from ropewalk.engine.home import Home
 
 FLUSH_S = 0.002  # finished work is reported at least so often, as long as orders are short
 LATEST_S = 0.02  # and should the next order take longer, so soon
+IDLE_S = 1.0  # how often the connection is looked at anew: a task may have closed it
 
 
 def name_of(place: int, number: int) -> str:
@@ -170,7 +171,7 @@ class _Worker:
         try:
             while True:
                 busy = self._orders or self._reports
-                if not self._connection.poll(LATEST_S if busy else None):
+                if not self._connection.poll(LATEST_S if busy else IDLE_S):
                     self.flush()
                     continue
                 kind, *rest = pickle.loads(self._connection.recv_bytes())  # noqa: S301  # from our own parent

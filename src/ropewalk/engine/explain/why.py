@@ -200,11 +200,17 @@ def _failed(recorded: Recorded, node_id: str, row: TaskRun) -> Explanation:
         failure,
         (
             *failure.help,
-            f"ropewalk debug {label}     stop at the error, with the same inputs",
-            f"ropewalk logs {label}",
+            *_looks(label, recorded.graph.nodes[node_id], failure),
             f"ropewalk retry {run.number}     continue from here; what succeeded is kept",
         ),
     )
+
+
+def _looks(label: str, node: Node, failure: Failure) -> Iterator[str]:
+    """How to look at a failure more closely; where none of the user's code has failed there is nothing to see."""
+    if failure.kind not in ("rejected", "input") and (node.kind, failure.kind) != ("wait", "timeout"):
+        yield f"ropewalk debug {label}     stop at the error, with the same inputs"
+        yield f"ropewalk logs {label}"
 
 
 def _last_success(before: Recorded | None, reasons: tuple[str, ...]) -> str:
