@@ -35,6 +35,10 @@ def double(x: int) -> int:
     return 2 * x
 
 @pipeline
+def empty():
+    return double(each([]))
+
+@pipeline
 def no_list():
     return double(each(rows()))
 """
@@ -76,3 +80,12 @@ def test_what_turns_out_to_be_no_list_fails_its_task_with_a_story(tmp_path: Path
     assert "error[P301]: task `double[0]` failed: a `dict` cannot be mapped over: it must be a list" in done.err
     assert "return a list from the task that gives it" in done.err
     assert "error[P312]" in debugged.err
+
+
+def test_why_of_a_map_without_items_says_that_there_was_nothing_to_map_over(tmp_path: Path) -> None:
+    project(tmp_path, PIPELINE)
+    ropewalk("run", "empty", cwd=tmp_path)
+
+    why = ropewalk("why", "1/double", cwd=tmp_path)
+
+    assert why.out == "`double` had nothing to map over in run 1\n"

@@ -222,7 +222,9 @@ def test_a_budget_of_retries_is_for_the_whole_run(live: Live) -> None:
 
     result = live.run(limited, "inline")
 
-    assert len(live.failures(result.number, "work")) == 3 + 2
+    failures = live.failures(result.number, "work")
+    assert len(failures) == 3 + 2
+    assert "not tried again: retry_budget=2 of the run is used up" in failures[-1].facts
 
 
 def test_a_policy_of_a_pipeline_called_in_another_does_not_count() -> None:

@@ -342,6 +342,20 @@ def test_effects_of_turns_that_begin_anew_are_not_looked_for(tmp_path: Path) -> 
 # rows
 
 
+def test_a_run_that_is_taken_up_after_everything_was_undone_has_no_rows_of_before(tmp_path: Path) -> None:
+    live = Live(tmp_path)
+    assert live.run(puts_a_part_of_each, "inline", ledger=live.ledger).state == "failed"
+
+    def crash(_: Step) -> None:
+        raise Crash
+
+    with pytest.raises(Crash):
+        live.resume(puts_a_part_of_each, "inline", crash, ledger=live.ledger)
+
+    with live.client() as client:
+        assert not problems(client.db, 1)
+
+
 @pipeline
 def squares(x: int, ledger: str):
     return total(shaky(each(numbers(x)), ledger))

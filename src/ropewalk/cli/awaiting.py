@@ -113,6 +113,9 @@ def what_to_type(client: Client, run: Run) -> Iterator[str]:
     for question in questions:
         left = verdict_of(question, now)
         yield f"{question.node} {_asks(question.role, question.message)}" + (f" ({left})" if left else "")
+        if question.expires_at is not None and question.expires_at <= now:
+            yield f"  ropewalk resume {run.number}     ends it: nobody answered in time"
+            continue
         yield f"  ropewalk approve {place_of(question)} --reason …"
         yield f"  ropewalk reject {place_of(question)} --reason …"
 

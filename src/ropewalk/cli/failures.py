@@ -89,7 +89,9 @@ def _block(client: Client, recorded: Recorded, state: RunState, case: Case) -> R
 def _rejection(run: Run, state: RunState, node: Node, failure: Failure) -> RopewalkError:
     asked = [f"asked: {node.special.message}"] if isinstance(node.special, Approval) else []
     again = f"ropewalk retry {run.number}      ask again, and {_keeping(state, node.id)}"
-    return ExecutionError(f"approval `{node.id}` was {headline(failure)}", code="P337", facts=asked, help=[again])
+    story = headline(failure)
+    was = "" if story.startswith("expired") else "was "
+    return ExecutionError(f"approval `{node.id}` {was}{story}", code="P337", facts=asked, help=[again])
 
 
 def _where(failure: Failure) -> Where | None:

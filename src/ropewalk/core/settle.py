@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ropewalk.core.artifact import Failure, Usage
 from ropewalk.core.events import AttemptFailed
@@ -25,9 +26,12 @@ def settle(
     if failure.kind == "lost" and "lost" not in policy.not_on and run.losses.get(item, 0) < MAX_LOST:
         return AttemptFailed(node, item, token, failure, now, counted=False, usage=usage)
     budget = None if node in state.undone else state.base.policy.retry_budget
-    if policy.allows(failure, retries) and (budget is None or state.retries < budget):
-        retry_at = now + policy.pause_s(retries, f"{node}[{item}]")
-        return AttemptFailed(node, item, token, failure, retry_at, usage=usage)
+    if policy.allows(failure, retries):
+        if budget is None or state.retries < budget:
+            retry_at = now + policy.pause_s(retries, f"{node}[{item}]")
+            return AttemptFailed(node, item, token, failure, retry_at, usage=usage)
+        spent = f"not tried again: retry_budget={budget} of the run is used up"
+        failure = replace(failure, facts=(*failure.facts, spent))
     return AttemptFailed(node, item, token, failure, None, usage=usage)
 
 

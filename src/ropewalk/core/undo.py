@@ -19,9 +19,7 @@ SUFFIX = "/undo"  # of the node that takes the effect of another one back
 RESULT = "result"  # the parameter of an undo function that takes what the task returned
 
 
-def undo_nodes(
-    effects: Sequence[tuple[str, int]], node_of: NodeOf, tasks: Mapping[str, TaskSpec]
-) -> list[Node]:
+def undo_nodes(effects: Sequence[tuple[str, int]], node_of: NodeOf, tasks: Mapping[str, TaskSpec]) -> list[Node]:
     """A node for each finished task run, in this order; each waits for the one before, whatever became of it."""
     made: list[Node] = []
     for node_id, item in effects:

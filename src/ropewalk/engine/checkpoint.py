@@ -195,9 +195,10 @@ def removing(home: Home, run: int, listener: Listener | None) -> Listener:
 
     A listener hears of what is committed, so what a checkpoint would be needed for is safe by then.
     """
+    folder = home.checkpoints
 
     def listen(step: Step) -> None:
-        keys = set(_names(home.checkpoints))
+        keys = set(_names(folder))
         for event in step.events if keys else ():
             if isinstance(event, (ev.Succeeded, ev.Reused)) and event.key in keys:
                 remove(folder_of(home, event.key, run, event.node, event.item))

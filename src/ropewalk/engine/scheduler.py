@@ -112,7 +112,7 @@ class Scheduler:
                 self._take_in(report)
 
     def _begin(self, first: list[ev.Event]) -> None:
-        """Write down how the run was taken up, before anything follows from it: the rows are to be those of this state."""
+        """Write down how the run was taken up before anything follows from it, so that its rows are those of then."""
         self._batch += first
         if first:
             with self._db.transaction():

@@ -147,7 +147,7 @@ class Supply:
     def is_due(self, node_id: str, item: int) -> bool:
         """Whether a task run can start: it may have been cancelled, or lost an input, since it was queued."""
         run = self._state.nodes[node_id]
-        if run.state(item) is not READY or run.ready_at.get(item, 0) > self._clock():
+        if run.state(item) is not READY or (item in run.ready_at and run.ready_at[item] > self._clock()):
             return False
         return self._decider.runnable(node_id, item)
 

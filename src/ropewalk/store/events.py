@@ -97,8 +97,8 @@ def append(
 
 def _reopen(db: Database, run: int, state: RunState, reset: tuple[str, ...]) -> None:
     """Take away the rows of whatever starts over, and of nodes that the graph has no more."""
-    kept = [node_id for node_id in state.nodes if node_id not in reset]
     opened = [node_id for node_id, node in state.nodes.items() if node.opened]
+    kept = [node_id for node_id in opened if node_id not in reset]
     failed = [(node_id, item) for node_id, node in state.nodes.items() for item in node.items(FAILED)]
     db.query("task_run_reopen", run=run, kept=_text(kept), failed=_text(failed))
     anew = [(run, n, item) for n in kept for item in state.nodes[n].items(WAITING, READY, RUNNING)]

@@ -62,6 +62,11 @@ def growth(recorded: Recorded, node_id: str, item: int) -> Growth | None:
     return None
 
 
+def has_begun(recorded: Recorded, node_id: str, item: int) -> bool:
+    """Whether a task run has nodes of its own already."""
+    return grows(recorded.node(node_id)) and item in recorded.client.past.state(recorded.run).nodes[node_id].parts
+
+
 def _failed(state: RunState, node_id: str, number: int, facts: tuple[str, ...]) -> Growth:
     """It failed since a node inside of it did, or one inside of that."""
     run = state.nodes[node_id]

@@ -14,7 +14,7 @@ from ropewalk.core.graph import Node
 from ropewalk.core.quantity import show_duration
 from ropewalk.engine.client import Client
 from ropewalk.engine.explain.awaiting import answered, awaited
-from ropewalk.engine.explain.growth import Growth, growth
+from ropewalk.engine.explain.growth import Growth, growth, has_begun
 from ropewalk.engine.explain.keyparts import Part, key_parts
 from ropewalk.engine.explain.keys import short, show
 from ropewalk.engine.explain.parts import changes
@@ -72,6 +72,9 @@ def why(client: Client, run: Run, node: str, item: int = 0) -> Explanation:
     recorded = Recorded(client, run)
     recorded.node(node)
     row = recorded.row(node, item)
+    if row is None and recorded.lengths.get(node) == 0:
+        title = f"`{node}` had nothing to map over in run {run.number}"
+        return Explanation(run.number, node, item, "executed", title)
     if (found := growth(recorded, node, item)) is not None:
         return _grown(recorded, node, item, found)
     if row is None or row.state == "ready":
@@ -293,7 +296,7 @@ def _cancelled(recorded: Recorded, node_id: str, row: TaskRun) -> Explanation:
     run = recorded.run
     by = run.cancel_requested or _who_asked(recorded)
     title = f"{_name(recorded, node_id, row.item)} was cancelled in run {run.number}" + (f" by {by}" if by else "")
-    begun = "it had begun" if row.attempts else "it had not begun"
+    begun = "it had begun" if row.attempts or has_begun(recorded, node_id, row.item) else "it had not begun"
     return Explanation(
         run.number, node_id, row.item, "cancelled", title, facts=(begun,), help=(f"ropewalk resume {run.number}",)
     )
