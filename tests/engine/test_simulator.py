@@ -211,4 +211,4 @@ def test_a_planted_bug_is_found(bug: Any) -> None:
 
 
 def seeds() -> Iterable[int]:
-    return range(150)
+    return range(400)

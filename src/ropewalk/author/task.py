@@ -89,6 +89,8 @@ class Task(Generic[P, R_co]):
         given: dict[str, Any] = dict(options)
         self.dynamic, self.undo = bool(given.pop("dynamic", False)), None
         with located(self.declared.where):
+            if type(self.dynamic) is not bool:
+                raise DefinitionError(f"`dynamic` must be True or False, not {self.dynamic!r:.60}", code="P224")
             self.name = check_name(given.pop("name", function.__name__), "task", None, 'name it: @task(name="…")')
             self.policy = self._configure(Policy(), given)
 

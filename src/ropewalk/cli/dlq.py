@@ -128,7 +128,7 @@ def _selection(function: Any) -> Any:
     for decorate in (
         option("--all", "everything", is_flag=True, help="All that is parked."),
         option("--group", "groups", multiple=True, metavar="GROUP", help="All with this error, in all runs."),
-        argument("places", nargs=-1, metavar="[RUN[/TASK[ITEM]]]...", shell_complete=complete_run),
+        argument("places", nargs=-1, metavar="[GROUP|RUN[/TASK[ITEM]]]...", shell_complete=complete_run),
     ):
         function = decorate(function)
     return function
@@ -197,12 +197,17 @@ def _chosen(session: Session, places: tuple[str, ...], groups: tuple[str, ...], 
     """
     existing_store(session)
     if not (places or groups or everything):
-        raise UsageError("say what is meant: RUN, RUN/TASK, RUN/TASK[ITEM], --group or --all", help=["ropewalk dlq"])
+        raise UsageError(
+            "say what is meant: GROUP, RUN, RUN/TASK, RUN/TASK[ITEM], --group or --all", help=["ropewalk dlq"]
+        )
     found = deadletters.listing(session.client.db) if everything else []
     for name in groups:
         found += _in_group(session, name)
     for place in places:
-        found += _at(session, place)
+        is_group = (
+            place.isalnum() and not place.isdigit() and deadletters.listing(session.client.db, group=place.lower())
+        )
+        found += _in_group(session, place) if is_group else _at(session, place)
     if not found:
         raise NotFoundError("nothing is parked", code="P605", help=["ropewalk runs"])
     return list({(letter.run, letter.node, letter.item): letter for letter in found}.values())

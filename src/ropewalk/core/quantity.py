@@ -8,6 +8,7 @@ import re
 from ropewalk.core.errors import DefinitionError
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+MAX_S = 100 * 365.25 * 86400.0
 _BYTES = {"": 1, "B": 1}
 for _power, _letter in enumerate("kMGTP", start=1):
     _BYTES[_letter] = _BYTES[_letter + "B"] = 1000**_power
@@ -24,17 +25,18 @@ def seconds(value: float | str, what: str = "duration") -> float:
         DefinitionError: it is neither, or it is negative or not finite.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if math.isfinite(value) and value >= 0:
+        if math.isfinite(value) and 0 <= value <= MAX_S:
             return float(value)
     elif isinstance(value, str):
         text = value.replace(" ", "")
         parts = _PART.findall(text)
-        if parts and "".join(number + unit for number, unit in parts) == text:
-            return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        duration_s = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        if parts and duration_s <= MAX_S and "".join(number + unit for number, unit in parts) == text:
+            return duration_s
     raise DefinitionError(
-        f"`{what}` is not a duration: {value!r}",
+        f"`{what}` is not a duration: {value!r:.60}",
         code="P220",
-        facts=["a duration is a number of seconds or a text with units ms, s, m, h, d, w"],
+        facts=["a duration is a number of seconds or a text with units ms, s, m, h, d, w, at most a hundred years"],
         help=[f'{what}="90s"   or   {what}="1h30m"'],
     )
 
