@@ -144,8 +144,7 @@ def several_results(store: str):
 
 @pipeline
 def results_of_several_kinds():
-    made = several_results(each(names(2)))
-    return made
+    return several_results(each(names(2)))
 
 
 @pipeline
@@ -283,8 +282,7 @@ def one_bad_store():
 @pipeline
 def only_long(store: str):
     with when(is_long(store)):
-        made = total(days(store))
-    return made
+        return total(days(store))
 
 
 @pipeline

@@ -323,7 +323,9 @@ def test_a_run_succeeds_exactly_when_no_map_has_failed_beyond_its_share(
 
 
 def test_the_check_notices_a_decider_that_rounds_the_other_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ropewalk.core.tolerance.may_fail", lambda share, length: math.ceil((1 - share) * length - 1e-9))
+    monkeypatch.setattr(
+        "ropewalk.core.tolerance.may_fail", lambda share, length: math.ceil((1 - share) * length - 1e-9)
+    )
 
     states = [run_to_the_end(maps(0.8, 0.5, 0.3), Random(seed))[0] for seed in range(50)]
     monkeypatch.undo()
