@@ -18,6 +18,7 @@ import pytest
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.artifacts.materialize import load
 from ropewalk.core.artifact import Succeeded
+from ropewalk.core.quantity import show_size
 from ropewalk.engine.executors.base import Done, Ended, Executor, Report
 from ropewalk.engine.executors.inline import InlineExecutor
 from ropewalk.engine.executors.memory import used_bytes
@@ -72,6 +73,11 @@ def fill(size_bytes: int) -> bytearray:
     return block
 
 
+def room(mib: int) -> int:
+    """So much more than this process has, with all that other tests have imported: workers begin with that."""
+    return used_bytes(os.getpid(), 1 << 60) + mib * MIB
+
+
 # memory
 
 
@@ -120,13 +126,15 @@ def whoami(x: int) -> int:
 def test_an_attempt_that_reaches_more_memory_than_it_asked_for_dies_and_says_how_much(start: Start) -> None:
     executor = start({"eat": eat})
 
-    reports = run(executor, eat, 200, 20, memory_bytes=100 * MIB)
+    limit, much = room(100), room(200) // MIB
+
+    reports = run(executor, eat, much, 20, memory_bytes=limit)
 
     ends = {report.item: report for report in reports if isinstance(report, (Done, Ended))}
     assert isinstance(ends[20], Done)
-    failure = ends[200].failure  # type: ignore[union-attr]  # it has none if it has not failed
+    failure = ends[much].failure  # type: ignore[union-attr]  # it has none if it has not failed
     assert failure.kind == "oom"
-    assert failure.message.startswith("out of memory: asked 100.0 MiB, reached 1")
+    assert failure.message.startswith(f"out of memory: asked {show_size(limit)}, reached ")
     assert failure.retryable
     assert any("on_oom" in line for line in failure.help)
 
@@ -152,7 +160,7 @@ def test_what_a_task_starts_counts_and_dies_with_it(
 def test_memory_that_processes_share_counts_once(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[__name__], "SHARED", fill(120 * MIB))
 
-    (report,) = run(start({"look": look}), look, 0, memory_bytes=200 * MIB)
+    (report,) = run(start({"look": look}), look, 0, memory_bytes=room(80))
 
     assert isinstance(report, Done)
 
@@ -163,7 +171,7 @@ def test_what_is_mapped_from_a_file_does_not_count(
     (tmp_path / "large").write_bytes(fill(200 * MIB))
     monkeypatch.setenv("LARGE", str(tmp_path / "large"))
 
-    (report,) = run(start({"read_all": read_all}), read_all, 0, memory_bytes=100 * MIB)
+    (report,) = run(start({"read_all": read_all}), read_all, 0, memory_bytes=room(100))
 
     assert isinstance(report, Done)
 

@@ -20,6 +20,7 @@ from ropewalk.core.state import RunState
 from ropewalk.engine.attempt import Job, Order
 from ropewalk.engine.client import Client, Options
 from ropewalk.engine.executors.base import Ended, Executor, Report
+from ropewalk.engine.scheduler import Scheduler
 from tests.faults.campaign.races import holder_killed
 from tests.faults.powercut import lines_told_before_cut, power_cut_disk
 
@@ -116,7 +117,11 @@ def test_a_scheduler_that_does_not_look_at_tokens_is_caught(tmp_path: Path, monk
     def is_under_way(state: RunState, node: str, item: int, _token: int) -> bool:
         return item in state.nodes[node].tokens
 
+    def order_of(self: Scheduler, report: Any) -> Any:
+        return self._granted.get((report.node, report.item))
+
     monkeypatch.setattr(RunState, "holds", is_under_way)
+    monkeypatch.setattr(Scheduler, "_order_of", order_of)
 
     assert outcome(tmp_path) != 2
 

@@ -144,7 +144,14 @@ class _Run:
             for ref in itertools.takewhile(lambda r: self.state_of(r.node) != _SUCCEEDED, ex.refs(choice))
             if self.state_of(ref.node) == _FAILED
         ]
-        return [*hard, *node.after, *failed]
+        choices = [choice for e in exprs for choice in ex.choices(e)]
+        return [*hard, *node.after, *failed, *(up for choice in choices for up in self._lacking(choice))]
+
+    def _lacking(self, choice: ex.FirstOf) -> list[str]:
+        """Of a choice without any result the nodes that have none."""
+        options = [[ref.node for ref in ex.refs(option)] for option in choice.options]
+        lacking = [[up for up in ups if self.state_of(up) != _SUCCEEDED] for ups in options]
+        return [] if any(not ups for ups in lacking) else [up for ups in lacking for up in ups]
 
     def _call(self, node: Node) -> Any:
         values = {name: self._input(node, binding) for name, binding in node.bindings.items()}
