@@ -314,3 +314,13 @@ def keyed():
 @task
 def days_of(at: str) -> str:
     return at * 2
+
+
+@task
+def described(state: dict[str, int]) -> dict[str, int]:
+    return {"turn": state["turn"] + 1}
+
+
+@pipeline
+def until_that_fails():
+    return loop(described, {"turn": 0}, until=lambda state: state["missing"] > 1, at_most=3)

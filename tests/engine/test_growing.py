@@ -130,3 +130,10 @@ def test_turns_that_begin_anew_take_what_the_run_had_computed_before(tmp_path: P
     assert live.done() == [f"turn {x}" for x in range(4)]
     with live.client() as client:
         assert not problems(client.db, result.number)
+
+
+def test_a_condition_that_cannot_be_worked_out_is_named_with_its_turn(tmp_path: Path) -> None:
+    result = Live(tmp_path).run(grown.until_that_fails, "inline")
+
+    assert result.state == "failed"
+    assert result.failures["described"].message == "`until` cannot be worked out after turn 1: KeyError: 'missing'"

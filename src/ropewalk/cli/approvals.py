@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from ropewalk.cli.awaiting import place_of, verdict_of
 from ropewalk.cli.complete import complete_question
@@ -45,15 +46,24 @@ def _row(question: Approval, now: float) -> tuple[str, ...]:
     return (place_of(question), question.message, question.role, asked, verdict_of(question, now).strip())
 
 
+def _answering(function: Any) -> Any:
+    """Give a command the question that it answers, who answers, and how the run goes on."""
+    for decorate in (
+        verbosity,
+        takes_workers,
+        option("--no-resume", is_flag=True, help=_NO_RESUME),
+        option("--by", metavar="NAME", help=_BY),
+        argument("question", metavar="RUN/TASK", shell_complete=complete_question),
+    ):
+        function = decorate(function)
+    return function
+
+
 @command(
     examples=['ropewalk approve 3/approval --reason "figures look right"', "ropewalk approve last/approval --no-resume"]
 )
-@argument("question", metavar="RUN/TASK", shell_complete=complete_question)
 @option("--reason", default="", help=_REASON)
-@option("--by", metavar="NAME", help=_BY)
-@option("--no-resume", is_flag=True, help=_NO_RESUME)
-@takes_workers
-@verbosity
+@_answering
 def approve(
     session: Session, question: str, reason: str, by: str | None, no_resume: bool, executor: str, workers: int | None
 ) -> int:
@@ -66,12 +76,8 @@ def approve(
 
 
 @command(examples=['ropewalk reject 3/approval --reason "AUC fell"', 'ropewalk reject last --reason "not today"'])
-@argument("question", metavar="RUN/TASK", shell_complete=complete_question)
 @option("--reason", required=True, help=_REASON)
-@option("--by", metavar="NAME", help=_BY)
-@option("--no-resume", is_flag=True, help=_NO_RESUME)
-@takes_workers
-@verbosity
+@_answering
 def reject(
     session: Session, question: str, reason: str, by: str | None, no_resume: bool, executor: str, workers: int | None
 ) -> int:

@@ -51,15 +51,6 @@ class Resources:
         """Whether one core is all that is asked for."""
         return self.cpu <= 1 and not (self.memory_bytes or self.gpu or self.disk_bytes or self.pools)
 
-    def with_memory(self, factor: float) -> Resources:
-        """The same with so many times the memory."""
-        if self.memory_bytes is None:
-            return self
-        return Resources(
-            cpu=self.cpu, memory=int(self.memory_bytes * factor), gpu=self.gpu, disk=self.disk_bytes,
-            pools=dict(self.pools),
-        )  # fmt: skip
-
     def to_json(self) -> dict[str, Any]:
         data: dict[str, Any] = {"cpu": self.cpu, "memory_bytes": self.memory_bytes}
         if self.gpu:

@@ -9,7 +9,7 @@ from typing import Any
 from ropewalk.core import events as ev
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import Failure, Outputs
-from ropewalk.core.errors import RopewalkError
+from ropewalk.core.errors import ExecutionError, RopewalkError
 from ropewalk.core.expr import Unavailable
 from ropewalk.core.graph import Body, Node, body_from_json
 from ropewalk.core.grow import TEMPLATE, placed
@@ -143,7 +143,15 @@ class Grower:
             return True
         if parts.until is None:
             return False
-        return bool(self._value(parts.until))
+        try:
+            return bool(self._value(parts.until))
+        except Unavailable:
+            raise
+        except Exception as error:
+            raise ExecutionError(
+                f"`until` cannot be worked out after turn {parts.turn}: {type(error).__name__}: {error}",
+                code="P318", help=["decide in a task that returns bool: loop(step, start, until=is_done, at_most=20)"],
+            ) from error  # fmt: skip
 
     def _failed(self, run: NodeRun, item: int, parts: Parts) -> ev.Event:
         """What becomes of a task run of which a part has no result."""

@@ -150,11 +150,6 @@ def computed(db: Database, run: int) -> dict[str, Hit]:
     }
 
 
-def durations(db: Database, pipeline: str) -> dict[str, tuple[float, int, int]]:
-    """For each node: mean seconds of an attempt, in how many runs it was executed, and the last of these."""
-    return {node: (mean, runs, last) for node, mean, runs, last in db.query("node_durations", pipeline=pipeline)}
-
-
 def makers(db: Database, prefix: str) -> list[tuple[str, int, str, int, str]]:
     """Digest, run, node, item and output name of every stored artifact whose digest begins with `prefix`."""
     rows = db.query("blob_makers", low=prefix, high=prefix + "g")
