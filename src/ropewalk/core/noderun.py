@@ -38,25 +38,20 @@ class Parts:
 
 
 class Tokens(dict[int, int]):
-    """Tokens of running items. Which of them are left is known without looking at every item."""
+    """Tokens of running items. How many items of a lease still run is known without looking at every item."""
 
     __slots__ = ("left",)
 
     def __init__(self) -> None:
         super().__init__()
-        self.left: dict[int, int] = {}  # running items by token
-
-    def __setitem__(self, item: int, token: int) -> None:
-        self.pop(item, None)
-        super().__setitem__(item, token)
-        self.left[token] = self.left.get(token, 0) + 1
+        self.left: dict[int, int] = {}  # by token; whoever begins a lease puts its number of items here
 
     def __delitem__(self, item: int) -> None:
         token = self[item]
         super().__delitem__(item)
-        self.left[token] -= 1
-        if not self.left[token]:
-            del self.left[token]
+        left = self.left.pop(token, 1) - 1
+        if left:
+            self.left[token] = left
 
     def pop(self, item: int, default: int | None = None) -> int | None:  # type: ignore[override]  # one form is enough
         """Forget an item, if it is there; its token."""
