@@ -156,6 +156,8 @@ def finished(run: Any) -> Any:
     """The XCom of its task named `value`, once the run has ended."""
     place = f"dags/{run['dag_id']}/dagRuns/{quote(run['dag_run_id'])}"
     wait_for(lambda: call("GET", place)["state"] in ("success", "failed"))
+    if (state := call("GET", place)["state"]) != "success":
+        raise RuntimeError(f"the run ended as {state}")
     return call("GET", f"{place}/taskInstances/value/xcomEntries/return_value?stringify=false")["value"]
 
 

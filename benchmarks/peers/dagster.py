@@ -163,7 +163,7 @@ PEER = Peer(
             records=RECORDS,
             jobs=jobs("in_process") | {"plan": plan},
             start=start,
-            limits={"chain": 1000, "fanout": 1000, "layered": 500},
+            limits={"chain": 200, "fanout": 100, "layered": 500},
         ),
         Variant(
             name="dagster-multiprocess",
