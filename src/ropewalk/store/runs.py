@@ -11,6 +11,7 @@ from typing import Any
 from ropewalk.core.errors import LeaseLostError, NotFoundError, UsageError
 from ropewalk.core.graph import Graph
 from ropewalk.core.values import decode, encode
+from ropewalk.store import spans
 from ropewalk.store.database import Database, Row
 
 OPEN_STATES = ("queued", "running", "paused")
@@ -196,6 +197,8 @@ def delete(db: Database, number: int) -> None:
     """Forget a run with everything that only it knew; results that later runs took from it become theirs."""
     with db.transaction():
         db.query("reuse_promote", number=number)
+        spans.promote(db, number)
+        spans.forget(db, number)
         db.query("run_delete", number=number)
 
 
