@@ -24,6 +24,7 @@ from ropewalk.engine.reuse import Reuse
 from ropewalk.engine.scheduler import Scheduler
 from ropewalk.engine.supply import Supply
 from ropewalk.store import events as log
+from ropewalk.store import stretch
 from ropewalk.testing.simulator import simulate
 
 SEEDS, CHUNK = 300, 15
@@ -33,6 +34,15 @@ SEEDS, CHUNK = 300, 15
 def test_runs_with_mishaps_end_as_runs_without(first: int) -> None:
     """And on the way no rule is broken: `simulate` says which are looked after."""
     problems = [str(report) for seed in range(first, first + CHUNK) if (report := simulate(seed)).problems]
+
+    assert problems == []
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, 5 * CHUNK))
+def test_runs_whose_every_success_is_a_span_end_as_well(first: int) -> None:
+    """Maps in these runs are too small to have any else."""
+    with patch.object(stretch, "SHORTEST", 1):
+        problems = [str(report) for seed in range(first, first + CHUNK) if (report := simulate(seed)).problems]
 
     assert problems == []
 

@@ -92,8 +92,8 @@ def _index(db: Database, span: int, keys: Iterable[str]) -> None:
 
 def stretch(db: Database, span: Span) -> Stretch:
     """What a span stands for."""
-    (row,) = db.query("span_packed", run=span.run, seq=span.seq, at_byte=span.at_byte)
-    return Stretch(row[0])
+    row = db.one("span_packed", run=span.run, seq=span.seq, at_byte=span.at_byte)
+    return Stretch(row[0] if row and row[0] else b"")
 
 
 def items(db: Database, span: Span) -> Iterator[Item]:

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 from ropewalk.core import events as ev
 from ropewalk.core.artifact import ArtifactRef, Outputs, Usage
-from ropewalk.core.errors import VersionError
+from ropewalk.core.errors import StoreError, VersionError
 
 Success: TypeAlias = ev.Succeeded | ev.Reused
 
@@ -29,7 +29,9 @@ SHORTEST = 4  # fewer are not worth it
 LONGEST = 1024  # more are several stretches, so that one item is found without unpacking all of them
 
 _FORMAT = 1
-_HEAD = struct.Struct("<BIIII")  # format, bytes of all of it, index in its batch of events, first item, items
+_START = struct.Struct("<BII")  # format, bytes of all of it, checksum of what follows
+_HEAD = struct.Struct("<III")  # index in its batch of events, first item, items
+_KEYS_AT = _START.size + _HEAD.size
 _SIZE = struct.Struct("<I")
 _KEY_BYTES = 32
 _KEY = re.compile("[0-9a-f]{64}")
@@ -88,8 +90,8 @@ def pack(events: Sequence[Success], index: int) -> bytes:
     text = _dump(common).encode()
     keys = bytes.fromhex("".join([event.key for event in events]))
     packed = zlib.compress(b"".join((_SIZE.pack(len(text)), text, *body.columns)), 6)
-    size = _HEAD.size + len(keys) + len(packed)
-    return _HEAD.pack(_FORMAT, size, index, first.item, len(events)) + keys + packed
+    rest = _HEAD.pack(index, first.item, len(events)) + keys + packed
+    return _START.pack(_FORMAT, _START.size + len(rest), zlib.crc32(rest)) + rest
 
 
 class _Body:
@@ -151,6 +153,11 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def _damaged() -> StoreError:
+    title = "the store is damaged: events that were packed together cannot be unpacked"
+    return StoreError(title, code="P503", help=["ropewalk doctor"])
+
+
 class Stretch:
     """What `pack` wrote. It is unpacked as far as it is asked for.
 
@@ -159,21 +166,26 @@ class Stretch:
     """
 
     def __init__(self, data: bytes | memoryview) -> None:
-        form, self.size_bytes, self.index, self.first, self.count = _HEAD.unpack_from(data)
-        if form != _FORMAT:
+        if len(data) < _KEYS_AT:
+            raise _damaged()
+        form, self.size_bytes, checksum = _START.unpack_from(data)
+        if form > _FORMAT:
             raise VersionError("the store was written by a newer version", help=["pip install --upgrade ropewalk"])
         self._data = memoryview(data)[: self.size_bytes]
+        if len(self._data) < self.size_bytes or zlib.crc32(self._data[_START.size :]) != checksum:
+            raise _damaged()
+        self.index, self.first, self.count = _HEAD.unpack_from(self._data, _START.size)
 
     @cached_property
     def keys(self) -> list[str]:
         """The cache key of each item."""
-        text = self._data[_HEAD.size : _HEAD.size + self.count * _KEY_BYTES].hex()
+        text = self._data[_KEYS_AT : _KEYS_AT + self.count * _KEY_BYTES].hex()
         return [text[i : i + 2 * _KEY_BYTES] for i in range(0, len(text), 2 * _KEY_BYTES)]
 
     @cached_property
     def _columns(self) -> tuple[dict[str, Any], list[_Refs]]:
         """By name what the text says and, for those of numbers, the numbers themselves; and those of the outputs."""
-        content = zlib.decompress(self._data[_HEAD.size + self.count * _KEY_BYTES :])
+        content = zlib.decompress(self._data[_KEYS_AT + self.count * _KEY_BYTES :])
         (length,) = _SIZE.unpack_from(content)
         common = json.loads(content[_SIZE.size : _SIZE.size + length])
         reader = _Reader(content, _SIZE.size + length, self.count)

@@ -140,7 +140,7 @@ def computing(db: Database, run: int) -> list[tuple[list[str], int, dict[str, An
 
 def lookup(db: Database, keys: Iterable[str]) -> dict[str, Hit]:
     """For each key that a run has computed, its newest result."""
-    wanted = frozenset(keys)
+    wanted = dict.fromkeys(keys)
     found = {}
     for key, outputs, run, finished_at, wall_s, metrics in db.query("cache_lookup", keys=json.dumps(list(wanted))):
         loaded = ev.load_outputs(json.loads(outputs))
