@@ -131,4 +131,4 @@ def expected(workload: str, n: int) -> Any:
     known = {"hello": "hello", "chain": n, "fanout": squares, "rerun": squares, "crash": squares, "resume": squares}
     if workload == "layered":
         return layered_value(n)
-    return n if workload in ("log", "plan") else known.get(workload)
+    return n if workload in ("log", "plan", "plan+lookup") else known.get(workload)

@@ -5,7 +5,7 @@ Acknowledging before the commit is planted in `test_killed_runs`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ropewalk.core.errors import CorruptBlobError
 from ropewalk.core.state import RunState
 from ropewalk.engine.attempt import Job, Order
 from ropewalk.engine.client import Client, Options
-from ropewalk.engine.executors.base import Ended, Executor, Report
+from ropewalk.engine.executors.base import NOBODY, Ended, Executor, Offer, Report
 from ropewalk.engine.scheduler import Scheduler
 from tests.faults.campaign.races import holder_killed
 from tests.faults.powercut import lines_told_before_cut, power_cut_disk
@@ -81,8 +81,8 @@ class Late:
         self._late: list[Report] = []
         self.slots = executor.slots
 
-    def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
-        return self._executor.offer(node, remaining, taken)
+    def offer(self, node: str, remaining: int, taken: Mapping[str, float] = NOBODY, task: str = "") -> Offer | None:
+        return self._executor.offer(node, remaining, taken, task)
 
     def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
         self._executor.submit(worker, job, orders)

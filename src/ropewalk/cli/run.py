@@ -5,13 +5,13 @@ from __future__ import annotations
 import getpass
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from ropewalk.cli.arguments import read
 from ropewalk.cli.complete import complete_run
-from ropewalk.cli.declare import argument, command, verbosity
+from ropewalk.cli.declare import Choice, argument, command, option, verbosity
 from ropewalk.cli.session import Session
-from ropewalk.cli.wishes import LEFTOVERS, takes_options, takes_pipeline, takes_workers
+from ropewalk.cli.wishes import LEFTOVERS, How, takes_options, takes_pipeline, takes_workers
 from ropewalk.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 )
 @takes_pipeline
 @takes_options
+@option(
+    "--durability", type=Choice(["power", "process"]), default="power",
+    help="What recorded results survive: a power cut, or only the end of any process, which is faster.",
+)  # fmt: skip
 @verbosity
 def run(
     session: Session,
     words: tuple[str, ...],
     params: tuple[str, ...],
-    executor: str,
-    workers: int | None,
-    seed: int,
-    no_cache: bool,
     force: tuple[str, ...],
+    durability: str,
+    **how: Unpack[How],
 ) -> int:
     """Run a pipeline, and reuse every result that is known already.
 
@@ -47,7 +49,8 @@ def run(
     from ropewalk.engine.client import Options
 
     work = forced(make_work(session, read(words, params)), force)
-    return start(session, work, Options(executor, workers, seed, reuse=not no_cache))
+    reuse = not how["no_cache"]
+    return start(session, work, Options(how["executor"], how["workers"], how["seed"], reuse, durability))
 
 
 @command(examples=["ropewalk resume", "ropewalk resume 12 --workers 2"])

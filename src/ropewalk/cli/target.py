@@ -30,6 +30,7 @@ RUN_OPTIONS = (
     "--workers",
     "--seed",
     "--no-cache",
+    "--durability",
     "--force",
     "--json",
     "--quiet",

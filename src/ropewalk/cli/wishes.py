@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from ropewalk.cli.complete import complete_target
 from ropewalk.cli.declare import Choice, Function, Number, argument, option
 
 F = TypeVar("F", bound=Function)
+
+
+class How(TypedDict):
+    """What `takes_options` gives, besides `force`."""
+
+    executor: str
+    workers: int | None
+    seed: int
+    no_cache: bool
+
 
 LEFTOVERS = {"ignore_unknown_options": True, "allow_extra_args": True}  # parameters of the pipeline are options, too
 LARGEST_SEED = 2**63 - 1

@@ -6,9 +6,12 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from ropewalk.core.pickling import pickled_by_fields
+
 INLINE_MAX_BYTES = 4096  # values up to this size live in the row instead of a blob
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class ArtifactRef:
     """An immutable, content-addressed value.
@@ -61,6 +64,7 @@ class ArtifactRef:
 Outputs: TypeAlias = dict[str, ArtifactRef]  # by output name; "result" where there is only one
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What one attempt used."""
@@ -71,6 +75,7 @@ class Usage:
     started_at: float = 0.0  # seconds since the epoch, by the clock of the machine that ran it
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why an attempt did not succeed: the story that a person reads."""
@@ -101,6 +106,7 @@ class Failure:
 _FAILURE_FIELDS = tuple(Failure.__dataclass_fields__)
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Succeeded:
     """The attempt returned a value and every output of it is durable."""
@@ -110,6 +116,7 @@ class Succeeded:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Failed:
     """The attempt ended without a value."""

@@ -15,6 +15,7 @@ from ropewalk.core.code import CodeFingerprint
 from ropewalk.core.errors import DefinitionError, VersionError
 from ropewalk.core.expr import Expr, Ref
 from ropewalk.core.guard import check_guards
+from ropewalk.core.pickling import pickled_by_fields
 from ropewalk.core.policy import Policy, RunPolicy
 from ropewalk.core.special import KINDS, Special, kind_of, mark_of
 from ropewalk.core.special import from_json as special_from_json
@@ -26,6 +27,7 @@ GRAPH_VERSION = 1
 MAX_DRAWN = 400  # nodes of a picture
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
     """How a task's return value becomes artifacts: one, or one for each field."""

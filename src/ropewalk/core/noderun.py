@@ -37,6 +37,30 @@ class Parts:
     nodes: list[str]  # of all turns
 
 
+class Tokens(dict[int, int]):
+    """Tokens of running items. How many items of a lease still run is known without looking at every item."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: dict[int, int] = {}  # by token; whoever begins a lease puts its number of items here
+
+    def __delitem__(self, item: int) -> None:
+        token = self[item]
+        super().__delitem__(item)
+        left = self.left.pop(token, 1) - 1
+        if left:
+            self.left[token] = left
+
+    def pop(self, item: int, default: int | None = None) -> int | None:  # type: ignore[override]  # one form is enough
+        """Forget an item, if it is there; its token."""
+        token = self.get(item, default)
+        if item in self:
+            del self[item]
+        return token
+
+
 class NodeRun:
     """One node within a run: its items, or the one item of a node that is not mapped."""
 
@@ -63,7 +87,7 @@ class NodeRun:
         # only for the items that deviate:
         self.retries: dict[int, int] = {}  # attempts that count against the retry policy
         self.losses: dict[int, int] = {}  # attempts that ended through no fault of their own
-        self.tokens: dict[int, int] = {}  # running items
+        self.tokens = Tokens()  # of running items
         self.ready_at: dict[int, float] = {}
         self.since: dict[int, float] = {}  # of a wait: when it was first looked at
         self.ooms: dict[int, int] = {}  # attempts that ran out of memory

@@ -112,6 +112,7 @@ class RunState:
     def _started(self, e: ev.Started) -> None:
         run = self.nodes[e.node]
         run.take_up(e.items)
+        run.tokens.left[e.token] = len(e.items)
         for item in e.items:
             run.move(item, RUNNING)
             run.tokens[item] = e.token

@@ -18,6 +18,7 @@ from ropewalk.core.cachekey import seed_of
 from ropewalk.core.errors import CorruptBlobError, UnstorableError
 from ropewalk.core.graph import OutputSpec
 from ropewalk.core.noderun import NOT_YET
+from ropewalk.core.pickling import pickled_by_fields
 from ropewalk.core.special import Wait
 from ropewalk.engine.context import Context, enter
 from ropewalk.engine.inputs import Source, materialise
@@ -26,6 +27,7 @@ from ropewalk.engine.usage import Meter
 from ropewalk.engine.waiting import look
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Job:
     """What all task runs of a node have in common."""
@@ -46,6 +48,7 @@ class Job:
     dynamic: bool = False  # what it calls becomes nodes
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Order:
     """One attempt to be made."""

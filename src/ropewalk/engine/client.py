@@ -44,7 +44,7 @@ from ropewalk.engine.supply import Means
 from ropewalk.plan.plan import Plan
 from ropewalk.store import deadletters, runs, tasks
 from ropewalk.store import events as log
-from ropewalk.store.database import Database, open_database
+from ropewalk.store.database import DURABILITIES, Database, open_database
 
 _ABANDONED: set[tuple[Path, int]] = set()  # runs that this process could not even disown, since the disk was full
 
@@ -69,12 +69,22 @@ class Options:
         workers: number of worker processes; None: one for each CPU.
         seed: runs with different seeds share no results.
         reuse: False: execute everything, whatever is known.
+        durability: what recorded results survive: "power" (a power cut), or "process" (the end of any process; a power
+            cut may cost the last seconds, but leaves the store consistent). It holds when a run is continued, too.
     """
 
     executor: str = "processes"
     workers: int | None = None
     seed: int = 0
     reuse: bool = True
+    durability: str = "power"
+
+    def __post_init__(self) -> None:
+        if self.durability not in DURABILITIES:
+            raise UsageError(
+                f"durability is {' or '.join(DURABILITIES)}, not `{self.durability}`",
+                help=["ropewalk run --durability process     faster, and a power cut may lose the last seconds"],
+            )
 
 
 class Client:
@@ -136,7 +146,7 @@ class Client:
         with self._executor(work, options) as executor:
             new = runs.NewRun(
                 work.graph, dict(work.params), dict(work.overrides), work.target, options.seed, this_process(),
-                collect(Path.cwd(), self.blobs), whoami(),
+                collect(Path.cwd(), self.blobs) | {"durability": options.durability}, whoami(),
             )  # fmt: skip
             run = runs.create(self.db, new, self._clock())
             outer = executor if around is None else around(executor)
@@ -278,7 +288,7 @@ class Client:
     ) -> RunResult:
         scheduler = self._scheduler(run, state, executor, run.params, options, listener)
         try:
-            with interruptible(scheduler, executor):
+            with interruptible(scheduler, executor), self.db.keeping(run.provenance.get("durability", "power")):
                 if scheduler.drive(first) == PAUSED:
                     runs.disown(self.db, run)
         except BaseException:

@@ -18,6 +18,7 @@ from ropewalk.core.artifact import ArtifactRef, Outputs
 from ropewalk.core.errors import ExecutionError
 from ropewalk.core.expr import Expr, Unavailable
 from ropewalk.core.graph import OutputSpec
+from ropewalk.core.pickling import pickled_by_fields
 from ropewalk.core.state import RunState
 from ropewalk.core.tolerance import may_lack
 from ropewalk.core.values import decode, digest, encode, find
@@ -26,6 +27,7 @@ _dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 Load: TypeAlias = Callable[[ArtifactRef], Any]
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Value:
     """A plain value in the encoding of `core.values`."""
@@ -33,6 +35,7 @@ class Value:
     data: Any
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Stored:
     """An artifact, or the part of it at `path`."""
@@ -41,6 +44,7 @@ class Stored:
     path: tuple[ex.Step, ...] = ()
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Whole:
     """All outputs of a task that has several, put together again."""
@@ -49,6 +53,7 @@ class Whole:
     spec: OutputSpec
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Many:
     """A list of sources: the collected results of a mapped node."""
@@ -56,6 +61,7 @@ class Many:
     items: tuple[Source, ...]
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Piece:
     """The part at `path` of something that the scheduler does not look into."""
@@ -64,6 +70,7 @@ class Piece:
     path: tuple[ex.Step, ...]
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Computed:
     """An operator or a container over other sources."""

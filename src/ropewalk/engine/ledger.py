@@ -15,6 +15,7 @@ from ropewalk.engine.capacity import Capacity
 PATIENCE_S = 5.0  # for so long smaller task runs may overtake one that waits for room; then they leave it the room
 FORGET_S = 60.0  # one that was not asked about for so long holds nobody up: it may wait for something else by now
 _ROUNDING = 1e-9  # cores are fractions
+_DIGITS = 9  # to which sums of them are rounded, so that errors do not add up
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,14 @@ class Vector:
 
     def __add__(self, other: Vector) -> Vector:
         return Vector(
-            self.cpu + other.cpu, self.memory_bytes + other.memory_bytes,
+            round(self.cpu + other.cpu, _DIGITS), self.memory_bytes + other.memory_bytes,
             self.gpu + other.gpu, self.disk_bytes + other.disk_bytes,
+        )  # fmt: skip
+
+    def __sub__(self, other: Vector) -> Vector:
+        return Vector(
+            round(self.cpu - other.cpu, _DIGITS), self.memory_bytes - other.memory_bytes,
+            self.gpu - other.gpu, self.disk_bytes - other.disk_bytes,
         )  # fmt: skip
 
     def lacking(self, capacity: Capacity) -> frozenset[str]:
@@ -97,6 +104,7 @@ class Ledger:
         self._asks: dict[str, _Ask] = {}
         self._leases: dict[int, _Lease] = {}  # by token
         self._workers: dict[str, dict[int, _Lease]] = {}
+        self._held = Vector()  # by all workers
         self._alone: Counter[str] = Counter()  # leases by node, of those that share no worker
         self._waiting: _Waiting | None = None
 
@@ -120,6 +128,7 @@ class Ledger:
         ask = self._ask(node, items[0])
         gpus = self._free_gpus()[: ask.vector.gpu] if ask.vector.gpu else ()
         lease = self._leases[token] = _Lease(node, worker, ask, len(items), gpus)
+        self._held = self._with(ask.vector, worker)
         self._workers.setdefault(worker, {})[token] = lease
         if ask.alone:
             self._alone[node] += 1
@@ -140,7 +149,9 @@ class Ledger:
             return
         del self._leases[token]
         others = self._workers[lease.worker]
+        before = _maximum(other.ask.vector for other in others.values())
         del others[token]
+        self._held += _maximum(other.ask.vector for other in others.values()) - before
         if not others:
             del self._workers[lease.worker]
         if lease.ask.alone:
@@ -160,12 +171,9 @@ class Ledger:
         return self._asks[node]
 
     def _with(self, vector: Vector, worker: str) -> Vector:
-        """What all workers hold if one of them takes this on besides."""
-        total = Vector()
-        for name in {*self._workers, worker}:
-            held = [lease.ask.vector for lease in self._workers.get(name, {}).values()]
-            total += _maximum([*held, vector] if name == worker else held)
-        return total
+        """What all workers hold if one of them takes this on besides: at a cost that does not grow with the workers."""
+        held = [lease.ask.vector for lease in self._workers.get(worker, {}).values()]
+        return self._held + (_maximum([*held, vector]) - _maximum(held))
 
     def _free_gpus(self) -> tuple[str, ...]:
         taken = {gpu for lease in self._leases.values() for gpu in lease.gpus}
@@ -201,6 +209,6 @@ def _ask_of(policy: Policy, capacity: Capacity, ooms: int = 0) -> _Ask:
 def _maximum(vectors: Iterable[Vector]) -> Vector:
     several = list(vectors)
     return Vector(
-        max(v.cpu for v in several), max(v.memory_bytes for v in several),
-        max(v.gpu for v in several), max(v.disk_bytes for v in several),
+        max((v.cpu for v in several), default=0.0), max((v.memory_bytes for v in several), default=0),
+        max((v.gpu for v in several), default=0), max((v.disk_bytes for v in several), default=0),
     )  # fmt: skip

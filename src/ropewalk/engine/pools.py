@@ -77,9 +77,9 @@ class PoolGate:
             return
         self._seen = (version, now)
         self._left = sizes(self._db)
-        for holder in living_holders(self._db, besides=self._run):
-            if holder.pool in self._left:
-                self._left[holder.pool] -= holder.slots
+        for share in pools.shares(self._db, besides=self._run):
+            if share.pool in self._left and is_alive(share.owner):
+                self._left[share.pool] -= share.slots
 
 
 def sizes(db: Database) -> dict[str, int]:

@@ -73,7 +73,13 @@ class Reuse:
         version = self._db.data_version()
         if version != self._version or self._others:
             self._version = version
-            self._others = {key for keys, _, owner in tasks.computing(self._db, run) if is_alive(owner) for key in keys}
+            self._others = set()
+            alive: dict[int, bool] = {}  # by run: asking for each of its leases would cost more than all else
+            for keys, number, owner in tasks.computing(self._db, run):
+                if number not in alive:
+                    alive[number] = is_alive(owner)
+                if alive[number]:
+                    self._others.update(keys)
         return self._others
 
     def news(self, run: int, wanted: Callable[[], Mapping[str, Cache]], now: float) -> set[str]:
@@ -81,8 +87,9 @@ class Reuse:
         version = self._db.data_version()
         if not self._enabled or (version == self._asked and not self._others):
             return set()
+        if not (keys := wanted()):
+            return set()
         self._asked = version
-        keys = wanted()
         return (self.taken_by_others(run) & keys.keys()) | self.find(keys, now).keys()
 
     def makers(self, state: RunState, digest: str) -> list[tuple[str, int]]:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from ropewalk.engine.attempt import Order
-from ropewalk.engine.executors.base import Executor
+from ropewalk.engine.executors.base import NOBODY, Executor
 from ropewalk.engine.turns import Turns
 
 REFUSALS = 8  # nodes that an executor refuses before no other is offered to it: it has no room
@@ -21,10 +21,20 @@ class Startable:
 
     Args:
         turns: which node goes first; None: which came first.
+        task_of: the task that a node calls.
+        is_guarded: whether a node shares no worker with what starts at the same time, so that a gate which looks at
+            how attempts end does not see that too late.
     """
 
-    def __init__(self, turns: Turns | None = None) -> None:
+    def __init__(
+        self,
+        turns: Turns | None = None,
+        task_of: Callable[[str], str] = lambda _: "",
+        is_guarded: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self.turns = Turns() if turns is None else turns  # nodes with orders
+        self._task_of = task_of
+        self._is_guarded = is_guarded
         self._orders: dict[str, deque[Order]] = {}
         self._items: set[tuple[str, int]] = set()
         self._shut_out: set[str] = set()  # nodes for which there was no room when they were last offered
@@ -54,7 +64,7 @@ class Startable:
     def has_room(self, executor: Executor) -> bool:
         """Whether the executor would take something."""
         some = islice(self._orders.items(), REFUSALS)
-        return any(executor.offer(node, len(orders)) for node, orders in some)
+        return any(executor.offer(node, len(orders), NOBODY, self._task_of(node)) for node, orders in some)
 
     def assign(
         self, executor: Executor, is_due: Callable[[str, Order], bool], room: Room = lambda _node, _item, _worker, n: n
@@ -64,14 +74,15 @@ class Startable:
         Args:
             room: how many orders of a node, the first of which is for an item, may start on a worker now.
         """
-        taken: set[str] = set()
+        taken: dict[str, float] = {}
         refusals = 0
         for node in self.turns.order():
             if refusals == REFUSALS:
                 break
-            orders = self._orders[node]
-            while orders and (offer := executor.offer(node, len(orders), taken)) is not None:
-                worker, most = offer
+            orders, task = self._orders[node], self._task_of(node)
+            given = dict.fromkeys(taken, 1.0) if (guarded := self._is_guarded(node)) else taken
+            while orders and (offer := executor.offer(node, len(orders), given, task)) is not None:
+                worker, most, load = offer
                 if not is_due(node, orders[0]):
                     self._items.remove((node, orders.popleft().item))
                     continue
@@ -81,7 +92,8 @@ class Startable:
                     break
                 self._shut_out.discard(node)
                 due = self._take(node, most, is_due)
-                taken.add(worker)
+                taken[worker] = 1.0 if guarded else taken.get(worker, 0.0) + load * len(due)
+                given[worker] = taken[worker]
                 self.turns.served(node)
                 yield worker, node, due
             else:

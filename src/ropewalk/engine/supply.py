@@ -70,7 +70,11 @@ class Supply:
         self._clock = clock
         ranking = means.ranking
         self.queue = Queue(Turns(ranking, ranking.patience_s, clock))
-        self.startable = Startable(Turns(ranking, ranking.patience_s, clock))
+        self.startable = Startable(
+            Turns(ranking, ranking.patience_s, clock),
+            task_of=lambda node: state.nodes[node].node.task,
+            is_guarded=lambda node: bool(state.nodes[node].node.policy.guards),
+        )
         self._losses: Counter[Ready] = Counter()  # how often a task run found an input lost
 
     def obey(self, commands: Iterable[Command]) -> None:

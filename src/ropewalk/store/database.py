@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = tuple[Any, ...]
 
+DURABILITIES = {"power": "FULL", "process": "NORMAL"}  # what a commit survives, and how SQLite calls that
 APPLICATION_ID = 0x526F7065  # "Rope"
 BUSY_TIMEOUT_MS = 30_000
 _SQL = Path(__file__).parent / "sql"
@@ -65,6 +66,15 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    @contextlib.contextmanager
+    def keeping(self, durability: str) -> Iterator[None]:
+        """What is committed inside survives this: "power" cuts, as everything else, or the end of a "process" only."""
+        try:
+            self._connection.pragma("synchronous", DURABILITIES[durability])
+            yield
+        finally:
+            self._connection.pragma("synchronous", "FULL")
 
     def changes(self) -> int:
         """How many rows the last statement changed."""

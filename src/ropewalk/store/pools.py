@@ -33,6 +33,15 @@ class Holder:
     owner: dict[str, Any]  # of the run
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What all leases of a run hold of a pool together, whether it is alive or not."""
+
+    pool: str
+    slots: int
+    owner: dict[str, Any]  # of the run
+
+
 def listing(db: Database) -> list[Pool]:
     """All pools by name."""
     return [Pool(*row) for row in db.query("pool_list")]
@@ -54,3 +63,9 @@ def holders(db: Database) -> list[Holder]:
         Holder(pool, slots, run, node, json.loads(items)[0], worker, at, json.loads(owner or "{}"))
         for pool, slots, run, node, items, worker, at, owner in db.query("pool_holders")
     ]
+
+
+def shares(db: Database, besides: int) -> list[Share]:
+    """What each run holds of each pool, without the run `besides`."""
+    rows = db.query("pool_shares", besides=besides)
+    return [Share(pool, slots, json.loads(owner or "{}")) for pool, slots, owner in rows]

@@ -16,11 +16,12 @@ from ropewalk.core.graph import OutputSpec
 from ropewalk.core.values import encode
 from ropewalk.engine.attempt import Job, Order
 from ropewalk.engine.context import context
-from ropewalk.engine.executors.base import Done, Ended, Executor, Progress, Report, Returned
+from ropewalk.engine.executors.base import Done, Ended, Executor, Offer, Progress, Report, Returned
 from ropewalk.engine.home import Home
 from ropewalk.engine.inputs import Value
 
 PATIENCE_S = 60.0  # no test takes as long, unless an executor forgets to answer
+NO_OFFER = Offer("", 0)
 Start: TypeAlias = Callable[[Mapping[str, Callable[..., Any]]], Executor]
 
 
@@ -111,7 +112,7 @@ def submit(executor: Executor, of: Job, wanted: Sequence[Order], most: int | Non
     deadline = time.monotonic() + PATIENCE_S
     while len([r for r in reports if not isinstance(r, Progress)]) < len(wanted):
         while left and (offer := executor.offer(of.node, len(left))) is not None:
-            worker, count = offer
+            worker, count, _ = offer
             batch, left = left[: min(count, most or count)], left[min(count, most or count) :]
             executor.submit(worker, of, batch)
         reports += executor.poll(1.0)
@@ -251,10 +252,10 @@ class ControlSuite(_Values):
     def test_a_worker_is_offered_while_there_is_room_and_not_one_that_is_taken(self, start: Start) -> None:
         executor = start(FUNCTIONS)
 
-        worker, most = executor.offer("square", 10) or ("", 0)
+        worker, most, _ = executor.offer("square", 10) or NO_OFFER
 
         assert most >= 1
-        others = [w for w, _ in [executor.offer("square", 10, {worker}) or ("", 0)] if w]
+        others = [w for w, *_ in [executor.offer("square", 10, {worker: 1.0}) or NO_OFFER] if w]
         assert worker not in others
         assert len(others) <= executor.slots - 1
 
@@ -292,7 +293,7 @@ class ControlSuite(_Values):
     def test_an_order_that_is_killed_before_it_was_begun_is_given_back(self, start: Start) -> None:
         executor = start(FUNCTIONS)
         of = job("square")
-        worker, _ = executor.offer("square", 9) or ("", 0)
+        worker, *_ = executor.offer("square", 9) or NO_OFFER
         first, second = orders(of, 0), orders(of, 1, token=200)
         executor.submit(worker, of, [*first, *second])
 
@@ -313,7 +314,7 @@ class ControlSuite(_Values):
     def test_closing_twice_does_no_harm_and_with_orders_left_neither(self, start: Start) -> None:
         executor = start(FUNCTIONS)
         of = job("hang")
-        worker, _ = executor.offer("hang", 1) or ("", 0)
+        worker, *_ = executor.offer("hang", 1) or NO_OFFER
         executor.submit(worker, of, orders(of, 0))
 
         executor.close()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from types import MappingProxyType
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ropewalk.core.artifact import Failure, Outcome
 from ropewalk.engine.attempt import Job, Order
@@ -52,6 +53,20 @@ class Progress:
 Report: TypeAlias = Done | Ended | Returned | Progress
 
 
+class Offer(NamedTuple):
+    """Room for orders of one node."""
+
+    worker: str
+    most: int  # orders
+    load: float = (
+        1.0  # what each of them adds to the worker's load; it takes orders of other nodes besides until that is 1
+    )
+
+
+NOBODY: Mapping[str, float] = MappingProxyType({})
+FULL = 1 - 1e-9  # a load; loads are sums of fractions
+
+
 class Executor(Protocol):
     """Runs attempts.
 
@@ -61,11 +76,14 @@ class Executor(Protocol):
 
     slots: int  # how many attempts can run at the same time
 
-    def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
-        """A worker, not in `taken`, for orders of this node now, and how many of `remaining`; None: none is free."""
+    def offer(self, node: str, remaining: int, taken: Mapping[str, float] = NOBODY, task: str = "") -> Offer | None:
+        """A worker for some of `remaining` orders of a node of this task; None: none is free.
+
+        `taken` is the load of what workers were given that is not submitted yet.
+        """
 
     def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
-        """Give orders to a worker that was offered."""
+        """Give orders to a worker that was offered. They may be kept back until the next `poll`."""
 
     def poll(self, timeout_s: float) -> list[Report]:
         """What has happened; waits at most so long for the first report."""

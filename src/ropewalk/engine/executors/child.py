@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -20,12 +19,13 @@ from ropewalk.artifacts.blobs import Blobs
 from ropewalk.core.artifact import Failed, Failure, Outcome
 from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute, function_of
 from ropewalk.engine.executors.begun import Begun
+from ropewalk.engine.executors.channel import Channel
 from ropewalk.engine.executors.log import Log
 from ropewalk.engine.executors.threads import Threads
 from ropewalk.engine.home import Home
 
 FLUSH_S = 0.002  # finished work is reported at least so often, as long as orders are short
-LATEST_S = 0.02  # and should the next order take longer, so soon
+LOOK_S = 0.01  # and should the next order take longer, so soon
 IDLE_S = 1.0  # how often the connection is looked at anew: a task may have closed it
 
 
@@ -48,7 +48,7 @@ def work(
     threads: int,
 ) -> NoReturn:
     """Be the worker `name` until the connection closes; libraries use so many threads unless a task asks for more."""
-    worker = _Worker(name, Connection(connection.detach()), functions, home, begun, Threads(threads))
+    worker = _Worker(name, Channel(connection), functions, home, begun, Threads(threads))
     try:
         worker.run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -64,22 +64,22 @@ class _Worker:
     def __init__(
         self,
         name: str,
-        connection: Connection,
+        channel: Channel,
         functions: Mapping[str, Callable[..., Any]],
         home: Home,
         begun: Begun,
         threads: Threads,
     ) -> None:
-        self._connection = connection
-        self._inode = os.fstat(connection.fileno()).st_ino
+        self._channel = channel
         self._functions = functions
         self._blobs = Blobs(home.blobs)
         self._jobs: dict[int, Job] = {}
         self._orders: deque[Order] = deque()
-        self._wake = threading.Event()
-        self._closed = False
-        self._lock = threading.Lock()  # of the connection
-        self._holding = False  # the main thread has it
+        self._idle = True  # the main thread waits for messages
+        self._busy = threading.Event()  # the watch is to look whether it does
+        self._reading = threading.Lock()
+        self._writing = threading.Lock()
+        self._holding = False  # the main thread writes
         self._ending = False  # this process was asked to end meanwhile
         self._reports: deque[tuple[Any, ...]] = deque()
         self._flushed_at = time.monotonic()
@@ -90,14 +90,13 @@ class _Worker:
     def run(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         faulthandler.enable(2)  # a crash in native code leaves a Python traceback in the log
-        threading.Thread(target=self._receive, name="receive", daemon=True).start()
-        while not self._closed:
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+        while True:
             try:
                 order = self._orders.popleft()
             except IndexError:
                 self.flush()
-                self._wake.wait()
-                self._wake.clear()
+                self._receive()
                 continue
             if time.monotonic() - self._flushed_at > FLUSH_S:
                 self.flush()
@@ -142,7 +141,7 @@ class _Worker:
         main = threading.current_thread() is threading.main_thread()
         self._holding |= main
         try:
-            with self._lock:
+            with self._writing:
                 yield
         finally:
             self._holding &= not main
@@ -162,29 +161,52 @@ class _Worker:
                 self._send([_unsendable(report) for report in reports])
 
     def _send(self, reports: list[tuple[Any, ...]]) -> None:
-        if os.fstat(self._connection.fileno()).st_ino != self._inode:
-            os._exit(72)  # a task has closed our files, and another was opened under the number of the connection
-        self._connection.send_bytes(pickle.dumps(reports, protocol=pickle.HIGHEST_PROTOCOL))
+        if not self._channel.is_ours:
+            os._exit(72)  # a task has closed our files
+        self._channel.send(reports)
 
     def _receive(self) -> None:
-        """Take messages in while a task runs: more orders, or the wish to have orders back."""
+        """Wait for a message and take it in; the watch sleeps meanwhile."""
+        self._idle = True
+        with self._reading:
+            if self._channel.waits(IDLE_S):
+                if not self._channel.is_ours:
+                    os._exit(72)
+                self._take_in(*self._channel.receive())
+        self._idle = False
+        if not self._busy.is_set():
+            self._busy.set()
+
+    def _watch(self) -> None:
+        """While a task runs, take messages in and report what is finished before it."""
         try:
             while True:
-                busy = self._orders or self._reports
-                if not self._connection.poll(LATEST_S if busy else IDLE_S):
-                    self.flush()
-                    continue
-                kind, *rest = pickle.loads(self._connection.recv_bytes())  # noqa: S301  # from our own parent
-                if kind == "orders":
-                    job, orders = rest
-                    if job is not None:
-                        self._jobs[job.id] = job
-                    self._orders.extend(orders)
-                else:
-                    self._give_back()
-                self._wake.set()
-        except (EOFError, OSError):
+                self._busy.wait()
+                time.sleep(LOOK_S)
+                self._busy.clear()
+                if not self._idle:
+                    self._busy.set()
+                    self._look()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
             os._exit(0)
+        finally:
+            os._exit(72)
+
+    def _look(self) -> None:
+        with self._reading:
+            while not self._idle and self._channel.waits():
+                self._take_in(*self._channel.receive())
+        self.flush()
+
+    def _take_in(self, kind: str, *rest: Any) -> None:
+        """More orders, or the wish to have orders back."""
+        if kind == "return":
+            self._give_back()
+            return
+        for job, orders in rest[0]:
+            if job is not None:
+                self._jobs[job.id] = job
+            self._orders.extend(orders)
 
     def _give_back(self) -> None:
         returned = []

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,12 +19,12 @@ from typing import Any
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.core.artifact import Failed, Failure
 from ropewalk.engine.attempt import Job, Order, TaskCancelled, execute, function_of
-from ropewalk.engine.executors.base import Done, Ended, Report, Returned
+from ropewalk.engine.executors.base import FULL, NOBODY, Done, Ended, Offer, Report, Returned
 from ropewalk.engine.executors.log import LOG_MAX_BYTES, shorten
+from ropewalk.engine.executors.pace import BATCH_S, Pace, batch, load_of
 from ropewalk.engine.home import Home
 
 CHUNK_S = 0.02  # reports are handed over at least so often, so that they are committed
-MAX_QUEUED = 512
 
 
 class InlineExecutor:
@@ -40,9 +40,13 @@ class InlineExecutor:
         self._reports: list[Report] = []
         self._running = False
         self._interrupted = False
+        self._pace = Pace()
 
-    def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
-        return None if self._queue or taken else ("inline", MAX_QUEUED)
+    def offer(self, node: str, remaining: int, taken: Mapping[str, float] = NOBODY, task: str = "") -> Offer | None:
+        load, mean_s = taken.get("inline", 0.0), self._pace.mean_s(node, task)
+        if self._queue or load >= FULL or (load and mean_s > BATCH_S / 2):
+            return None
+        return Offer("inline", batch(mean_s, load), load_of(mean_s))
 
     def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
         self._queue.extend((job, order) for order in orders)
@@ -76,6 +80,7 @@ class InlineExecutor:
                 if isinstance(outcome, Failed):
                     capture.write(outcome.failure.traceback)
                 self._reports.append(Done(job.node, order.item, order.token, outcome))
+                self._pace.learn(job.node, job.task, outcome.usage.wall_s)
         except TaskCancelled:
             if self._interrupted:
                 self._end(job, order, Failure("cancelled", "interrupted", retryable=False))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from ropewalk.core.artifact import Failure
 from ropewalk.engine.attempt import Job, Order
-from ropewalk.engine.executors.base import Ended, Report
+from ropewalk.engine.executors.base import NOBODY, Ended, Offer, Report
 
 
 class NoExecutor:
@@ -18,8 +18,8 @@ class NoExecutor:
     def __init__(self) -> None:
         self._refused: list[Report] = []
 
-    def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
-        return None if taken else ("nobody", remaining)
+    def offer(self, node: str, remaining: int, taken: Mapping[str, float] = NOBODY, task: str = "") -> Offer | None:
+        return None if taken else Offer("nobody", remaining)
 
     def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
         failure = Failure("cancelled", "the scheduler of its run is gone", retryable=False)

@@ -5,31 +5,28 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import pickle
+import select
 import signal
-import socket
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ropewalk.core.artifact import Failure
 from ropewalk.core.errors import StoreError
 from ropewalk.engine.attempt import Job, Order
-from ropewalk.engine.executors.base import Done, Ended, Progress, Report, Returned
+from ropewalk.engine.executors.base import FULL, NOBODY, Done, Ended, Offer, Progress, Report, Returned
 from ropewalk.engine.executors.begun import Begun
+from ropewalk.engine.executors.channel import Channel
 from ropewalk.engine.executors.child import name_of, place_of, work
 from ropewalk.engine.executors.log import LOG_MAX_BYTES, hollow, shorten
 from ropewalk.engine.executors.memory import LEFTOVER_SHARE, SAMPLE_S, out_of_memory, used_bytes
 from ropewalk.engine.executors.nursery import Nursery
+from ropewalk.engine.executors.pace import BATCH_S, Pace, batch, load_of
 from ropewalk.engine.home import Home
 
-BATCH_S = 0.02  # small tasks are sent together, about so much work at a time
-MAX_BATCH = 512
-OVERHEAD_S = 0.00005  # what a task costs a worker besides its body
 STEAL_AFTER_S = 0.05  # a worker silent for so long is inside one order; those behind it can go elsewhere
 GRACE_S = 5.0  # between the polite and the certain end of an attempt
 LOOK_AT_LOGS_S = 0.1  # how often what is being logged is kept from filling the disk
@@ -38,7 +35,8 @@ LOOK_AT_LOGS_S = 0.1  # how often what is being logged is kept from filling the 
 @dataclass(slots=True)
 class _Worker:
     name: str
-    connection: Connection
+    channel: Channel
+    outbox: list[tuple[Job | None, list[Order]]] = field(default_factory=list)  # orders that go out together
     queue: deque[tuple[Job, Order]] = field(default_factory=deque)
     jobs: set[int] = field(default_factory=set)
     ended: int = 0  # orders that it has begun and answered
@@ -63,36 +61,40 @@ class ProcessExecutor:
         self._workers: dict[str, _Worker] = {}
         self._dying: dict[str, _Worker] = {}  # their connection has closed; how they ended is not known yet
         self._started = 0
-        self._mean_s: dict[str, float] = {}  # seconds of an attempt, by node, newest weighing most
+        self._pace = Pace()
         self._suspects: set[str] = set()  # nodes that took a worker down: given out one by one
         self._reports: list[Report] = []
+        self._full: list[_Worker] = []  # those with orders in their outbox
+        self._by_file: dict[int, _Worker] = {}
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._files = select.poll()
+        for file in (self._nursery.control.fileno(), self._wake_read):
+            self._files.register(file, select.POLLIN)
         self._oom_kills = _oom_kills()
         self._measured_at = 0.0
         self._logs_looked_at = 0.0
         for _ in range(slots):
             self._spawn()
 
-    def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
-        best, least = None, BATCH_S
+    def offer(self, node: str, remaining: int, taken: Mapping[str, float] = NOBODY, task: str = "") -> Offer | None:
+        best, least = None, BATCH_S * FULL
         for worker in self._workers.values():
-            backlog = self._backlog_s(worker)
-            if worker.ending is None and backlog < least and worker.name not in taken:
+            backlog = self._backlog_s(worker) + taken.get(worker.name, 0.0) * BATCH_S
+            if worker.ending is None and backlog < least:
                 best, least = worker, backlog
         if best is None:
             return None
-        mean = self._mean_s.get(node)
-        if mean is None or node in self._suspects or (best.queue and mean > BATCH_S / 2):
-            return None if best.queue else (best.name, 1)
+        mean_s, load = self._pace.mean_s(node, task), taken.get(best.name, 0.0)
+        if node in self._suspects or mean_s > BATCH_S / 2:
+            return None if best.queue or load else Offer(best.name, 1)
         share = math.ceil(remaining / (2 * len(self._workers)))
-        return best.name, max(1, min(int(BATCH_S / mean), MAX_BATCH, share))
+        return Offer(best.name, min(batch(mean_s, load), share), load_of(mean_s))
 
     def _backlog_s(self, worker: _Worker) -> float:
         if not worker.queue:
             return 0.0
-        first, last = worker.queue[0][0].node, worker.queue[-1][0].node
-        mean = max(self._mean_s.get(first, math.inf), self._mean_s.get(last, math.inf))
-        return max(mean * len(worker.queue), 1e-9)
+        ends = (worker.queue[0][0], worker.queue[-1][0])
+        return max(max(self._pace.mean_s(job.node, job.task) for job in ends) * len(worker.queue), 1e-9)
 
     def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
         to = self._workers.get(worker)
@@ -101,8 +103,9 @@ class ProcessExecutor:
             return
         to.queue.extend((job, order) for order in orders)
         to.recalled = False
-        self._send(to, ("orders", None if job.id in to.jobs else job, list(orders)))
+        to.outbox.append((None if job.id in to.jobs else job, list(orders)))
         to.jobs.add(job.id)
+        self._full.append(to)
 
     def _is_bloated(self, worker: _Worker, orders: Sequence[Order]) -> bool:
         """Whether earlier tasks left so much in a worker that it would count against a limit; it is replaced then."""
@@ -115,20 +118,26 @@ class ProcessExecutor:
         self._kill(worker, Failure("lost", "its memory was needed"))
         return True
 
-    def _send(self, worker: _Worker, message: tuple[Any, ...]) -> None:
+    def _send(self, worker: _Worker, *message: Any) -> None:
         with contextlib.suppress(OSError):  # its death is noticed where it is read
-            worker.connection.send_bytes(pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL))
+            worker.channel.send(message)
+
+    def _send_orders(self) -> None:
+        for worker in self._full:
+            if worker.outbox and not worker.channel.closed:
+                orders, worker.outbox = worker.outbox, []
+                self._send(worker, "orders", orders)
+        self._full.clear()
 
     def poll(self, timeout_s: float) -> list[Report]:
+        self._send_orders()
         if self._reports:
             timeout_s = 0
         timeout_s = max(0.0, min(timeout_s, self._next_deadline() - time.monotonic()))
-        sources: list[Any] = [w.connection for w in self._workers.values()]
-        by_connection = {w.connection: w for w in self._workers.values()}
-        for ready in wait([*sources, self._nursery.control, self._wake_read], timeout_s):
-            if ready in by_connection:
-                self._read(by_connection[ready])
-            elif ready == self._wake_read:
+        for file, _ in self._files.poll(timeout_s * 1000):
+            if file in self._by_file:
+                self._read(self._by_file[file])
+            elif file == self._wake_read:
                 os.read(self._wake_read, 4096)
         self._bury()
         self._watch()
@@ -137,12 +146,7 @@ class ProcessExecutor:
 
     def _read(self, worker: _Worker) -> None:
         """Take in everything that a worker has sent."""
-        try:
-            while worker.connection.poll(0):
-                for message in pickle.loads(worker.connection.recv_bytes()):  # noqa: S301  # from our own child
-                    self._take_in(worker, *message)
-        except (EOFError, OSError):
-            worker.connection.close()
+        if self._drain(worker):
             self._workers.pop(worker.name)
             self._dying[worker.name] = worker
 
@@ -150,28 +154,24 @@ class ProcessExecutor:
         if kind == "progress":
             self._reports.append(Progress(node, item, *rest))
             return
-        token = rest[0]
-        for index, (_, order) in enumerate(worker.queue):
+        token, job = rest[0], None
+        for index, (of, order) in enumerate(worker.queue):
             if order.token == token and order.item == item:
                 del worker.queue[index]
+                job = of
                 worker.ended += kind != "returned"
                 if order.gpus:
                     worker.ending = Failure("lost", "its process gives its graphics processors back")
                 break
         if kind == "done":
             self._reports.append(Done(node, item, token, rest[1]))
-            self._learn(node, rest[1].usage.wall_s)
+            if job is not None:
+                self._pace.learn(node, job.task, rest[1].usage.wall_s)
         elif kind == "returned":
             self._reports.append(Returned(node, item, token))
         else:
             failure = worker.ending or Failure("lost", "the worker process was told to end by SIGTERM, from outside")
             self._reports.append(Ended(node, item, token, failure))
-
-    def _learn(self, node: str, wall_s: float) -> None:
-        cost = wall_s + OVERHEAD_S
-        before = self._mean_s.get(node)
-        # a slow one counts at once, so that the next batch is not long
-        self._mean_s[node] = cost if before is None or cost > before * 4 else 0.9 * before + 0.1 * cost
 
     def _bury(self) -> None:
         """Answer for the orders of workers that have ended, and start others in their place."""
@@ -183,8 +183,9 @@ class ProcessExecutor:
             worker = self._workers.pop(name, None) or self._dying.pop(name, None)
             if worker is None:
                 continue
-            if not worker.connection.closed:
+            if not worker.channel.closed:
                 self._drain(worker)
+                self._hang_up(worker)
             self._answer_for(worker, status)
             with contextlib.suppress(OSError):
                 self._home.spool(name).unlink()
@@ -209,15 +210,22 @@ class ProcessExecutor:
         """Which order of its queue a worker is at; those before it have ended, but were not reported. -1: at none."""
         return self._begun.read(worker.place)[0] - worker.ended - 1
 
-    def _drain(self, worker: _Worker) -> None:
-        """What a worker sent before it died still counts."""
+    def _drain(self, worker: _Worker) -> bool:
+        """Take in everything that a worker has sent; whether that was all, since it has closed its end."""
         try:
-            while worker.connection.poll(0):
-                for message in pickle.loads(worker.connection.recv_bytes()):  # noqa: S301  # from our own child
+            while worker.channel.waits():
+                for message in worker.channel.receive():
                     self._take_in(worker, *message)
         except (EOFError, OSError):
-            pass
-        worker.connection.close()
+            self._hang_up(worker)
+            return True
+        return False
+
+    def _hang_up(self, worker: _Worker) -> None:
+        if not worker.channel.closed:
+            self._files.unregister(worker.channel.fileno())
+            del self._by_file[worker.channel.fileno()]
+            worker.channel.close()
 
     def _keep_log(self, worker: _Worker, job: Job, order: Order) -> None:
         path, spool = self._home.log(job.run, job.node, order.item, order.attempt), self._home.spool(worker.name)
@@ -254,7 +262,7 @@ class ProcessExecutor:
                 self._end(worker, Failure("timeout", f"timed out after {job.timeout_s:g} s"))
             elif idle and len(worker.queue) > 1 and not worker.recalled and now - since > STEAL_AFTER_S:
                 worker.recalled = True
-                self._send(worker, ("return",))
+                self._send(worker, "return")
         if now - self._measured_at >= SAMPLE_S:
             self._limit_memory()
             self._measured_at = time.monotonic()
@@ -307,13 +315,14 @@ class ProcessExecutor:
         return nearest
 
     def kill(self, node: str, item: int, token: int) -> None:
+        self._send_orders()
         for worker in self._workers.values():
             for index, (job, order) in enumerate(worker.queue):
                 if (job.node, order.item, order.token) != (node, item, token):
                     continue
                 current = self._current(worker)
                 if index > current:
-                    self._send(worker, ("return",))
+                    self._send(worker, "return")
                 elif index == current and worker.ending is None:
                     self._end(worker, Failure("cancelled", "cancelled", retryable=False))
                 return
@@ -330,7 +339,7 @@ class ProcessExecutor:
     def close(self) -> None:
         self._nursery.close()
         for worker in self._workers.values():
-            worker.connection.close()
+            worker.channel.close()
             with contextlib.suppress(OSError):
                 self._home.spool(worker.name).unlink()
         self._workers.clear()
@@ -345,10 +354,11 @@ class ProcessExecutor:
         self._begun.clear(place)
         name = name_of(place, self._started)
         try:
-            connection: socket.socket = self._nursery.spawn(name)
+            channel = Channel(self._nursery.spawn(name))
         except OSError:
             raise _nursery_gone() from None
-        self._workers[name] = _Worker(name, Connection(connection.detach()))
+        worker = self._workers[name] = self._by_file[channel.fileno()] = _Worker(name, channel)
+        self._files.register(worker.channel.fileno(), select.POLLIN)
 
 
 def _nursery_gone() -> StoreError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ropewalk.core.artifact import Failed, Failure, Outcome, Succeeded
 from ropewalk.core.errors import NotFoundError
 from ropewalk.engine.attempt import Job, Order
-from ropewalk.engine.executors.base import Done, Executor, Report
+from ropewalk.engine.executors.base import NOBODY, Done, Executor, Offer, Report
 from ropewalk.engine.explain.recorded import Recorded
 
 
@@ -27,8 +27,8 @@ class Playback:
         self._nodes = frozenset(nodes)
         self._answers: list[Report] = []
 
-    def offer(self, node: str, remaining: int, taken: Collection[str] = ()) -> tuple[str, int] | None:
-        return self._executor.offer(node, remaining, taken)
+    def offer(self, node: str, remaining: int, taken: Mapping[str, float] = NOBODY, task: str = "") -> Offer | None:
+        return self._executor.offer(node, remaining, taken, task)
 
     def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
         if job.node in self._nodes:

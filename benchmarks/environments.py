@@ -1,0 +1,51 @@
+"""`make bench-peers`: a virtual environment for each peer, from its pins; made anew when these have changed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import catalogue
+
+
+def install(wanted: str) -> int:
+    """Make what is not there yet; what fails is named, and the others are made nevertheless."""
+    known = [name for name in catalogue.names() if name not in catalogue.ALWAYS]
+    names = [name for name in wanted.split(",") if name] or known
+    for name in names:
+        if name not in known:
+            raise SystemExit(f"no peer `{name}`; there are {', '.join(known)}")
+    failed = [name for name in names if not _install(name)]
+    if failed:
+        print(f"bench-peers: not installed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _install(name: str) -> bool:
+    pins = catalogue.pins(name)
+    assert pins is not None
+    if not pins.read_text().strip():
+        return True  # it runs in the project's own environment
+    venv = catalogue.VENVS / name
+    stamp, wanted = venv / ".stamp", hashlib.sha256(pins.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        print(f"bench-peers: {name} is there")
+        return True
+    count = len([line for line in pins.read_text().splitlines() if line and not line.startswith("#")])
+    print(f"bench-peers: {name}: {count} packages into {venv.relative_to(catalogue.ROOT)}", flush=True)
+    if not _make(venv, pins):
+        return False
+    stamp.write_text(wanted)
+    return True
+
+
+def _make(venv: Path, pins: Path) -> bool:
+    shutil.rmtree(venv, ignore_errors=True)
+    pip = [str(venv / "bin/python"), "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
+    for command in ([sys.executable, "-m", "venv", str(venv)], [*pip, "--no-deps", "-r", str(pins)]):
+        if subprocess.run(command, check=False).returncode != 0:
+            return False
+    return True

@@ -1,0 +1,109 @@
+"""Dagster: jobs of ops, run from Python on an instance whose records are in SQLite."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import bodies
+from benchmarks.peer import Job, Peer, Variant
+
+FRAME_STEPS = 5
+STEPS = {"in_process": {"in_process": {}}, "multiprocess": {"multiprocess": {
+    "max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": ["benchmarks.peers.dagster", "dagster"]}},
+}}}  # fmt: skip
+
+
+@contextmanager
+def start(folder: Path) -> Iterator[None]:
+    """No service; the folder of its instance, with telemetry off."""
+    home = folder / "dagster"
+    home.mkdir(exist_ok=True)
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    os.environ["DAGSTER_HOME"] = str(home)
+    yield
+
+
+def op(body: Callable[..., Any], *given: Any, name: str = "", inputs: int = 0, listed: bool = False) -> Any:
+    """An op of that many inputs, or of one that is a list; what is given comes before them."""
+    import dagster
+
+    names = ["xs"] if listed else [f"x{i}" for i in range(inputs)]
+
+    def compute(context: Any, **values: Any) -> Any:
+        return body(*given, *(values[each] for each in names))
+
+    return dagster.op(name=name or body.__name__, ins={each: dagster.In() for each in names})(compute)
+
+
+def hello(n: int) -> None:
+    op(bodies.hello, name="value")()
+
+
+def chain(n: int) -> None:
+    x = op(bodies.step, 0, name="first")()
+    step = op(bodies.step, inputs=1)
+    for i in range(1, n):
+        x = step.alias("value" if i == n - 1 else f"step{i}")(x)
+
+
+def fanout(n: int) -> None:
+    import dagster
+
+    @dagster.op(out=dagster.DynamicOut())
+    def numbers() -> Any:
+        for x in bodies.numbers(n):
+            yield dagster.DynamicOutput(x, mapping_key=str(x))
+
+    op(bodies.total, name="value", listed=True)(numbers().map(op(bodies.square, inputs=1)).collect())
+
+
+def layered(n: int) -> None:
+    first, *later = bodies.layers(n)
+    before = [op(bodies.source, i, name=f"source{i}")() for i in range(len(first))]
+    mix = op(bodies.mix, inputs=3)
+    for depth, layer in enumerate(later, 1):
+        before = [mix.alias(f"mix{depth}_{i}")(*(before[p] for p in parents)) for i, parents in enumerate(layer)]
+    op(sum, name="value", listed=True)(before)
+
+
+def frame(megabytes: int) -> None:
+    x = op(bodies.make_frame, megabytes)()
+    touch = op(bodies.touch_frame, inputs=1)
+    for i in range(FRAME_STEPS):
+        x = touch.alias(f"touch{i}")(x)
+    op(bodies.digest_frame, name="value", inputs=1)(x)
+
+
+def cpu(n: int) -> None:
+    op(sum, name="value", listed=True)([op(bodies.spin, i, name=f"spin{i}")() for i in range(n)])
+
+
+def log(lines: int) -> None:
+    op(bodies.talk, lines, name="value")()
+
+
+def crash(n: int) -> None:
+    """A graph of known width, since from a dynamic one that was killed a re-execution sums up what is there."""
+    numbers = op(bodies.numbers, n)()
+    naps = [op(lambda xs, i=i: bodies.nap(xs[i]), name=f"nap{i}", inputs=1)(numbers) for i in range(n)]
+    op(bodies.total, name="value", listed=True)(naps)
+
+
+GRAPHS: dict[str, Callable[[int], None]] = {
+    "hello": hello, "chain": chain, "fanout": fanout, "layered": layered, "frame": frame, "cpu": cpu, "log": log,
+    "crash": crash,
+}  # fmt: skip
+
+
+def job(workload: str, n: int) -> Any:
+    """What `build_reconstructable_job` names: each process makes the job anew."""
+    from dagster import GraphDefinition, JobDefinition, job
+
+    made: GraphDefinition | JobDefinition = job(name=workload)(lambda: GRAPHS[workload](n))
+    return made

@@ -1,0 +1,121 @@
+"""What was measured: runs, the variants that they are of, and medians of them. Read from and written to JSON."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from benchmarks.peer import Keeps
+
+OURS = "ropewalk"  # the variant that ratios are taken to
+Outcome: TypeAlias = Literal["ok", "failed", "timeout", "wrong", "again", "limit"]
+"""`again`: a rerun that executed bodies again; `limit`: not run, since its peer says that it is not worth waiting for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run of one workload.
+
+    Args:
+        why: it failed, or what is wrong with it.
+        wall_s: of the workload; of `hello` the whole process without what `start` took; of `import` over a bare Python.
+        cpu_s: of the same part, by everything that descends from the process, servers and daemons too.
+        whole_s: of the whole process, start of a server included.
+        startup_s: what `start` took.
+        peak_bytes: the largest sum of resident memory over all processes, sampled.
+        largest_bytes: the largest peak of a single one.
+        facts: numbers of this workload only: `executed` of a rerun; `finished` and `again` of a crash; `store_bytes`.
+    """
+
+    variant: str
+    workload: str
+    n: int
+    outcome: Outcome
+    why: str = ""
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    whole_s: float = 0.0
+    startup_s: float = 0.0
+    peak_bytes: int = 0
+    largest_bytes: int = 0
+    facts: Mapping[str, float] = field(default_factory=dict)
+    value: Any = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether its figures say something."""
+        return self.outcome in ("ok", "again")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A variant as the report names it."""
+
+    name: str
+    peer: str
+    package: str
+    version: str
+    configuration: str
+    keeps: Keeps
+    records: str
+    jobs: tuple[str, ...]
+    imports: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All of one `python -m benchmarks run`."""
+
+    machine: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    subjects: tuple[Subject, ...]
+    runs: tuple[Measured, ...]
+
+    def cells(self) -> list[tuple[str, int]]:
+        """Workloads with their sizes, in the order in which they were run."""
+        return list(dict.fromkeys((run.workload, run.n) for run in self.runs))
+
+    def of(self, variant: str, workload: str, n: int) -> list[Measured]:
+        return [run for run in self.runs if (run.variant, run.workload, run.n) == (variant, workload, n)]
+
+    def median(self, variant: str, workload: str, n: int, figure: Callable[[Measured], float]) -> float | None:
+        """Of the repetitions that ended well; None: not a single one has, or one has not."""
+        runs = self.of(variant, workload, n)
+        return statistics.median(map(figure, runs)) if runs and all(run.counts for run in runs) else None
+
+    def outcome(self, variant: str, workload: str, n: int) -> Outcome | None:
+        """The worst of the repetitions; None: there is none."""
+        order: list[Outcome] = ["ok", "limit", "again", "failed", "timeout", "wrong"]
+        return max((run.outcome for run in self.of(variant, workload, n)), key=order.index, default=None)
+
+    def failures(self) -> list[Measured]:
+        return [run for run in self.runs if run.outcome in ("failed", "wrong", "timeout")]
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+
+
+def read(path: Path) -> Results:
+    """What `save` has written."""
+    found = json.loads(path.read_text())
+    subjects = tuple(Subject(**{**one, "jobs": tuple(one["jobs"])}) for one in found["subjects"])
+    return Results(found["machine"], found["settings"], subjects, tuple(Measured(**one) for one in found["runs"]))
+
+
+def median(runs: Iterable[Measured], figure: Callable[[Measured], float]) -> float:
+    """Of runs that all have to have ended well.
+
+    Raises:
+        RuntimeError: one has not.
+    """
+    values = []
+    for run in runs:
+        if run.outcome != "ok":
+            raise RuntimeError(f"{run.variant}, {run.workload} {run.n}: {run.outcome}; {run.why}")
+        values.append(figure(run))
+    return statistics.median(values)

@@ -1,0 +1,1 @@
+"""How far one store and one scheduler go: the real engine, in virtual time, on workers that do not exist."""
