@@ -24,7 +24,7 @@ from ropewalk.engine.reuse import Reuse
 from ropewalk.engine.scheduler import Scheduler
 from ropewalk.engine.supply import Supply
 from ropewalk.store import events as log
-from ropewalk.store import stretch
+from ropewalk.store import spans, stretch
 from ropewalk.testing.simulator import simulate
 
 SEEDS, CHUNK = 300, 15
@@ -205,12 +205,19 @@ def starts_while_it_is_to_pause() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def leaves_what_was_lost_in_its_span() -> Iterator[None]:
+    with patch.object(stretch, "SHORTEST", 1), patch.object(spans, "explode_at", lambda *_: None):
+        yield
+
+
 PLANTED = [
     takes_late_reports, computes_what_others_compute, forgets_attempts_of_a_dead_scheduler,
     takes_a_lost_result_for_a_failure, does_not_recover, counts_losses_as_failures, writes_rows_of_the_wrong_item,
     keeps_leases_of_what_was_cancelled, forgets_what_was_parked, retries_for_ever, gives_lost_results_up,
     takes_all_that_is_asked_for, counts_no_slots_of_pools, starts_before_its_time, undoes_in_order,
     takes_a_turn_too_many, goes_on_before_its_parts_have_ended, starts_while_it_is_to_pause,
+    leaves_what_was_lost_in_its_span,
 ]  # fmt: skip
 
 

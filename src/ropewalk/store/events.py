@@ -241,8 +241,8 @@ def _starts(batch: Iterable[ev.Event], node: str, item: int) -> int:
 def _release(rows: _Rows, state: RunState) -> None:
     """A lease over several items ends with the last of them."""
     for node, tokens in rows.reported.items():
-        held = state.nodes[node].tokens.values()
-        rows.ended.update(token for token in tokens if token and token not in held)
+        left = state.nodes[node].tokens.left
+        rows.ended.update(token for token in tokens if token and token not in left)
 
 
 def _spanned(rows: _Rows, run: int, e: Success) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -95,14 +96,16 @@ def _count_problems(db: Database, run: int, listed: list[tasks.TaskRun]) -> Iter
     counts = {(count.node, count.state): count for count in tasks.counts(db, run)}
     for group in groups.keys() | counts.keys():
         found, wanted = counts.get(group), _count(groups.get(group, []))
-        shown = None if found is None else {name: round(getattr(found, name) or 0, 3) for name in wanted}
-        if shown != wanted:
+        shown = {name: 0.0 if found is None else getattr(found, name) or 0.0 for name in wanted}
+        if not all(
+            math.isclose(shown[name], wanted[name], rel_tol=0, abs_tol=1e-3) for name in wanted
+        ):  # times are rounded
             yield f"{group} of run {run} come to {shown}, one by one they are {wanted}"
 
 
 def _count(rows: list[tasks.TaskRun]) -> dict[str, float]:
     started = [row.started_at for row in rows if row.started_at is not None]
-    sums: dict[str, float] = {
+    return {
         "number": len(rows),
         "reused": sum(row.source is not None for row in rows),
         "wall_s": sum(row.wall_s for row in rows),
@@ -113,7 +116,6 @@ def _count(rows: list[tasks.TaskRun]) -> dict[str, float]:
         "keyed": sum(row.key is not None for row in rows),
         "executed": len(started),
     }
-    return {name: round(number, 3) for name, number in sums.items()}
 
 
 def _span_problems(db: Database, run: int) -> Iterator[str]:
