@@ -294,9 +294,9 @@ def test_a_store_of_before_spans_keeps_its_rows_and_its_log(tmp_path: Path, monk
     """What an older program wrote: its schema, its JSON, a row for each item."""
     path = tmp_path / "old.db"
     connection = apsw.Connection(str(path))
-    for file in database._MIGRATIONS[:2]:
+    for file in database._MIGRATIONS[:3]:
         connection.execute(file.read_text())
-    connection.execute(f"PRAGMA application_id = {database.APPLICATION_ID}; PRAGMA user_version = 2")
+    connection.execute(f"PRAGMA application_id = {database.APPLICATION_ID}; PRAGMA user_version = 3")
     items = ",".join(str(item) for item in range(ITEMS))
     connection.execute("INSERT INTO graphs VALUES (?, '{}')", (GRAPH.digest,))
     connection.execute(

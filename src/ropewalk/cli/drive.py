@@ -15,7 +15,9 @@ from ropewalk.core.errors import UsageError
 from ropewalk.engine.client import Client, Options, Work
 from ropewalk.engine.result import RunResult
 from ropewalk.store import runs
-from ropewalk.store.runs import Run
+from ropewalk.store.runs import OPEN_STATES, Run
+
+_RESUMABLE = (*OPEN_STATES, "failed", "cancelled")
 
 
 def start(session: Session, work: Work, options: Options) -> int:
@@ -48,7 +50,7 @@ def last_stopped(client: Client) -> Run:
     Raises:
         UsageError: there is none.
     """
-    for run in runs.all_runs(client.db):
+    for run in runs.in_states(client.db, _RESUMABLE):
         with suppress(UsageError):
             client.check_resumable(run)
             return run

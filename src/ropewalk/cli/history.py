@@ -16,7 +16,7 @@ _MOST_CHANGES = 4
 
 def run_before(client: Client, run: Run) -> Run | None:
     """The run of the same pipeline before this one."""
-    found = runs.listing(client.db, most=1, before=run.number, pipeline=run.pipeline)
+    found = runs.listing(client.db, runs.Choice(run.pipeline), most=1, before=run.number)
     return found[0] if found else None
 
 

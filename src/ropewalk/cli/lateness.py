@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ropewalk.cli.numbers import show_moment
+from ropewalk.core.graph import Graph
 from ropewalk.core.state import RunState
+from ropewalk.engine.client import Client
 from ropewalk.store.runs import Run
 
 
@@ -20,6 +22,20 @@ def late_notes(state: RunState) -> Iterator[str]:
 def late_json(state: RunState) -> dict[str, Any]:
     """What `--json` tells of them."""
     return {"missed": [{"task": node_id or None, "deadline": at} for node_id, at in state.missed.items()]}
+
+
+def missed_notes(client: Client, run: Run, graph: Graph) -> list[str]:
+    """The same of a run in the store; its events are read only where there is a deadline to miss."""
+    return list(late_notes(client.past.state(run))) if _may_be_late(graph) else []
+
+
+def missed_json(client: Client, run: Run, graph: Graph) -> dict[str, Any]:
+    """What `--json` tells of them, of a run in the store."""
+    return late_json(client.past.state(run)) if _may_be_late(graph) else {"missed": []}
+
+
+def _may_be_late(graph: Graph) -> bool:
+    return bool(graph.policy.deadline) or any(node.policy.timing.deadline for node in graph.nodes.values())
 
 
 def how_to_go_on(run: Run, state: RunState) -> str:

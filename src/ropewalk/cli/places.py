@@ -14,7 +14,6 @@ from ropewalk.engine.client import Client
 from ropewalk.store import runs
 from ropewalk.store.runs import Run
 
-_RECENT = 500  # runs among which a prefix of a name is looked for
 _NUMBER = re.compile(r"[^/\[\]]+")
 _NUMBERS = re.compile(r"(?:/[^/\[\]]+|\[[^/\[\]]+\])+")  # after the name of a node
 
@@ -76,16 +75,16 @@ def find_run(client: Client, text: str) -> Run:
     except NotFoundError:
         if text.isdigit():
             raise
-        recent = runs.listing(client.db, most=_RECENT)
-        found = [run for run in recent if run.name.startswith(text)]
-        names = dict.fromkeys(run.name for run in found)
+        recent = runs.recent_names(client.db)
+        names = list(dict.fromkeys(name for name in recent if name.startswith(text)))
+        names = names or runs.names_like(client.db, text)
         if len(names) == 1:
-            return found[0]
+            return runs.find(client.db, names[0])
         if names:
             raise UsageError(
-                f"the names of {len(names)} runs begin with `{text[:80]}`", facts=[", ".join(list(names)[:8])]
+                f"the names of {len(names)} runs begin with `{text[:80]}`", facts=[", ".join(names[:8])]
             ) from None
-        guess = did_you_mean(text, (run.name for run in recent))
+        guess = did_you_mean(text, recent)
         raise NotFoundError(
             f"there is no run `{text[:80]}`",
             code="P601",

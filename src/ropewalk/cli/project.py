@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 from ropewalk.cli.console import table
@@ -15,6 +17,8 @@ from ropewalk.core.errors import DefinitionError, UsageError
 from ropewalk.core.quantity import seconds, show_size
 
 _FILE = "pipeline.py"
+_TOLD_EVERY = 5_000  # runs that were forgotten
+_LARGE_BYTES = 200_000_000  # of a store, whose check then takes seconds
 
 
 @command(examples=["ropewalk init", "ropewalk init churn --template ml"])
@@ -59,8 +63,9 @@ def gc(session: Session, older_than: str | None, keep_runs: int | None, dry_run:
     from ropewalk.engine.janitor import collect_garbage
 
     swept = collect_garbage(
-        session.client, now=time.time(), older_than_s=_age_s(older_than), keep_runs=keep_runs, dry_run=dry_run
-    )
+        session.client, now=time.time(), older_than_s=_age_s(older_than), keep_runs=keep_runs, dry_run=dry_run,
+        told=_counting(session),
+    )  # fmt: skip
     if session.as_json:
         session.emit(swept.to_json())
         return
@@ -72,6 +77,17 @@ def gc(session: Session, older_than: str | None, keep_runs: int | None, dry_run:
     )
     if dry_run and swept.runs:
         session.out.write(f"  runs: {_ranges(swept.runs)}")
+
+
+def _counting(session: Session) -> Callable[[int], None]:
+    """Says how far it is, from time to time: to forget very many runs takes a while."""
+    forgotten = count(1)
+
+    def told(_: int) -> None:
+        if (number := next(forgotten)) % _TOLD_EVERY == 0:
+            session.note(f"{number:,} runs forgotten so far")
+
+    return told
 
 
 def _age_s(text: str | None) -> float | None:
@@ -100,6 +116,9 @@ def doctor(session: Session, deep: bool) -> int:
     """Check the interpreter, the disk, the store and the stored files; each problem comes with what mends it."""
     from ropewalk.engine.doctor import checkup
 
+    store = session.client.home.database
+    if store.exists() and store.stat().st_size > _LARGE_BYTES:
+        session.note(f"reading the whole store ({show_size(store.stat().st_size)}), which takes a while")
     findings = checkup(session.client, deep=deep)
     if session.as_json:
         session.emit([finding.to_json() for finding in findings])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ropewalk.cli.awaiting import answer_of, what_is_awaited
-from ropewalk.cli.board import Row
 from ropewalk.cli.console import Terminal, cells, fit, pad
 from ropewalk.cli.numbers import show_change, show_count, show_metric
 from ropewalk.cli.owners import failed_in, outcome_of, progress_of
@@ -17,6 +17,9 @@ from ropewalk.core.noderun import PART
 from ropewalk.core.quantity import show_duration, show_size
 from ropewalk.core.taskstate import CANCELLED, FAILED, SKIPPED
 from ropewalk.core.tolerance import failed_too_much
+
+if TYPE_CHECKING:
+    from ropewalk.cli.board import Row  # for what is under way; what is over needs no scheduler
 
 MARKS = {
     "succeeded": ("✓", "green"), "cached": ("=", "cyan"), "kept": ("=", "cyan"), "failed": ("✗", "red"),

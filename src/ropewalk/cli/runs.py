@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ropewalk.cli.awaiting import rest_json
 from ropewalk.cli.console import Terminal, table
 from ropewalk.cli.declare import Choice, Number, command, option
+from ropewalk.cli.moments import moment
 from ropewalk.cli.numbers import show_age, show_took
 from ropewalk.cli.rows import MARKS
 from ropewalk.cli.session import Session
@@ -22,6 +25,8 @@ from ropewalk.store.runs import Run
 from ropewalk.store.tasks import Count
 
 STATES = ["queued", "running", "paused", "interrupted", "succeeded", "failed", "cancelled"]
+_BY_OWNER = ("queued", "running", "interrupted")
+_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +69,56 @@ def paint_state(state: str, terminal: Terminal) -> str:
     return f"{terminal.paint(mark, style)} {state}"
 
 
-@command(examples=["ropewalk runs", "ropewalk runs --pipeline train-iris --state failed --json"])
-@option("--limit", type=Number(1, 100_000), default=20, show_default=True, help="List at most so many.")
+@command(examples=["ropewalk runs", "ropewalk runs --pipeline train-iris --state failed --since 7d --json"])
+@option("--limit", type=Number(1, 100_000), default=_LIMIT, show_default=True, help="List at most so many.")
+@option("--before", type=Number(1), metavar="RUN", help="List runs older than this one: the next page.")
 @option("--pipeline", help="List runs of this pipeline only.")
 @option("--state", type=Choice(STATES), help="List runs in this state only.")
-def runs(session: Session, limit: int, pipeline: str | None, state: str | None) -> None:
-    """List runs, newest first."""
-    found = list(_matching(session, limit, pipeline, state)) if session.has_store else []
+@option("--author", help="List runs that this person started only.")
+@option("--since", metavar="MOMENT", help='List runs started since then only: "7d", "2026-11-21", "2026-11-21T14:00".')
+def runs(
+    session: Session,
+    limit: int,
+    before: int | None,
+    pipeline: str | None,
+    state: str | None,
+    author: str | None,
+    since: str | None,
+) -> None:
+    """List runs, newest first, page by page; with --json, `next` is what --before takes for the next page."""
+    now = time.time()
+    choice = stored.Choice(pipeline, state, author, None if since is None else moment(since, now, "--since"))
+    several = list(islice(_chosen(session.client, choice, before), limit + 1)) if session.has_store else []
+    found = several[:limit]
+    following = found[-1].number if len(several) > limit else None
     if session.as_json:
-        session.emit([_to_json(session.client, run) for run in found])
+        session.emit({"runs": [_to_json(session.client, run) for run in found], "next": following})
     elif found:
-        now = time.time()
         rows = [_row(session, run, now) for run in found]
         head = ("RUN", "NAME", "PIPELINE", "STATE", "STARTED", "TOOK", "TASKS")
         lines = table([head, *rows], width=session.out.width, right=(0, 5))
         session.out.write("\n".join([session.out.paint(lines[0], "dim"), *lines[1:]]))
+        if following is not None:
+            given = {"limit": limit if limit != _LIMIT else None, "pipeline": pipeline, "state": state,
+                     "author": author, "since": since}  # fmt: skip
+            session.note(f"more: {_command(following, given)}")
     else:
-        session.note("There are no such runs." if pipeline or state else "There are no runs here yet: ropewalk run")
+        chosen = choice != stored.ALL or before is not None
+        session.note("There are no such runs." if chosen else "There are no runs here yet: ropewalk run")
 
 
-def _matching(session: Session, limit: int, pipeline: str | None, state: str | None) -> Iterator[Run]:
-    for run in stored.all_runs(session.client.db, pipeline):
-        if limit == 0:
-            return
-        if state is None or shown_state(run) == state:
-            limit -= 1
-            yield run
+def _command(before: int, given: Mapping[str, object]) -> str:
+    """What lists the next page."""
+    words = ["ropewalk", "runs", *(w for name, v in given.items() if v is not None for w in (f"--{name}", str(v)))]
+    return shlex.join([*words, "--before", str(before)])
+
+
+def _chosen(client: Client, choice: stored.Choice, before: int | None) -> Iterator[Run]:
+    """Runs with a state that is told apart by whether the scheduler lives are looked through, all others looked up."""
+    if choice.state not in _BY_OWNER:
+        return stored.all_runs(client.db, choice, before=before)
+    open_ones = stored.in_states(client.db, ("queued", "running"), choice, before=before)
+    return (run for run in open_ones if shown_state(run) == choice.state)
 
 
 def _row(session: Session, run: Run, now: float) -> tuple[str, ...]:

@@ -9,18 +9,14 @@ from typing import Any
 
 from ropewalk.cli.awaiting import rest_json, resting, what_to_type
 from ropewalk.cli.complete import complete_run
-from ropewalk.cli.declare import argument, command
-from ropewalk.cli.errors import error_block
-from ropewalk.cli.failures import blocks
-from ropewalk.cli.inside import show_inside
-from ropewalk.cli.lateness import late_json, late_notes
+from ropewalk.cli.declare import Number, argument, command, option
+from ropewalk.cli.lateness import missed_json, missed_notes
 from ropewalk.cli.listing import Listing
 from ropewalk.cli.numbers import show_age, show_moment, show_took
 from ropewalk.cli.places import Place, existing_store, find_place
 from ropewalk.cli.rows import lay_out
 from ropewalk.cli.runs import paint_state, shown_state, totals
 from ropewalk.cli.session import Session
-from ropewalk.cli.taskruns import attempts_json, show_items, show_task_run
 from ropewalk.cli.tolerated import parked_note
 from ropewalk.core.nesting import spot_of
 from ropewalk.engine.client import Client
@@ -30,18 +26,31 @@ from ropewalk.store.runs import Run
 
 @command(examples=["ropewalk show last", "ropewalk show 3/train"])
 @argument("run", default="last", metavar="[RUN[/TASK[/ITEM]]]", shell_complete=complete_run)
-def show(session: Session, run: str) -> None:
+@option("--limit", type=Number(1, 1_000_000), metavar="N", help="Show so many items of a mapped task; 20 if not given.")
+@option(
+    "--from",
+    "first",
+    type=Number(0),
+    metavar="ITEM",
+    help="Show the items of a mapped task from this one on, in order.",
+)
+def show(session: Session, run: str, limit: int | None, first: int | None) -> None:
     """Show a run: its tasks with states and times, and why it failed. With a task: its inputs, results and attempts.
 
     RUN is a number, a name, the beginning of a name, or `last`. What is inside of a loop or a mapped pipeline is shown
-    when that is named: RUN/TASK, or one turn or item of it, RUN/TASK/3, or one task inside, RUN/TASK/3/INNER.
+    when that is named: RUN/TASK, or one turn or item of it, RUN/TASK/3, or one task inside, RUN/TASK/3/INNER. Of the
+    items of a mapped task those come first that failed, unless --from says where to begin.
     """
     existing_store(session)
     place = find_place(session.client, run)
     if place.node is None:
         _show_run(session, place)
-    elif place.graph.nodes[place.node].map is not None and place.item is None:
-        show_items(session, place)
+        return
+    from ropewalk.cli.inside import show_inside  # these explain, which takes longer to load than a run to show
+    from ropewalk.cli.taskruns import show_items, show_task_run
+
+    if place.graph.nodes[place.node].map is not None and place.item is None:
+        show_items(session, place, limit, first)
     elif place.inside:
         show_inside(session, place)
     else:
@@ -57,6 +66,9 @@ def _show_run(session: Session, place: Place) -> None:
     for text in (*_head(session, run), *lay_out(lines, out), *_foot(client, place)):
         out.write(text)
     if run.state == "failed":
+        from ropewalk.cli.errors import error_block
+        from ropewalk.cli.failures import blocks
+
         for error in blocks(client, run, client.past.state(run)):
             out.write("\n" + error_block(error, out))
 
@@ -93,13 +105,15 @@ def _foot(client: Client, place: Place) -> Iterator[str]:
     yield f"  {totals(client, run)}"
     if shown_state(run) == "interrupted":
         yield f"  interrupted: its scheduler is gone; go on: ropewalk resume {run.number}"
-    yield from (f"  {text}" for text in late_notes(client.past.state(run)))
+    yield from (f"  {text}" for text in missed_notes(client, run, place.graph))
     yield from (f"  {text}" for text in what_to_type(client, run))
     if note := parked_note(client, run):
         yield f"  {note}"
 
 
 def _run_json(client: Client, place: Place) -> dict[str, Any]:
+    from ropewalk.cli.taskruns import attempts_json
+
     run = place.run
     found = totals(client, run)
     lengths = tasks.lengths(client.db, run.number)
@@ -113,7 +127,7 @@ def _run_json(client: Client, place: Place) -> dict[str, Any]:
         "cached": found.cached,
         "failed": found.failed,
         **rest_json(client, run),
-        **late_json(client.past.state(run)),
+        **missed_json(client, run, place.graph),
         "tasks": [
             {"task": node_id, "mapped": node.map is not None, "items": lengths.get(node_id), "task_runs": rows[node_id],
              **_where(place, node_id)}

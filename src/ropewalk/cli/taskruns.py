@@ -27,33 +27,44 @@ MOST_ITEMS = 20
 _ORDER = {"failed": 0, "ready": 1, "cancelled": 2, "skipped": 3, "succeeded": 4}
 
 
-def show_items(session: Session, place: Place) -> None:
-    """The items of a mapped node: what failed first, and at most MOST_ITEMS."""
+def show_items(session: Session, place: Place, limit: int | None = None, first: int | None = None) -> None:
+    """The items of a mapped node: what failed first, and at most MOST_ITEMS; or as many as asked for, in their order.
+
+    Args:
+        limit: at most so many; None: MOST_ITEMS, and as JSON all.
+        first: items from this one on; None: those that failed come first.
+    """
     assert place.node is not None
     rows = tasks.listing(session.client.db, place.run.number, place.node)
-    inside = Listing(session.client, place) if place.inside else None
+    length = tasks.lengths(session.client.db, place.run.number).get(place.node)
+    if first is not None:
+        rows = [row for row in rows if row.item >= first]
     if session.as_json:
+        shown = rows[:limit]
         session.emit({
             "run": place.run.number,
             "task": place.node,
-            "items": tasks.lengths(session.client.db, place.run.number).get(place.node),
-            "task_runs": [row.to_json() for row in rows],
+            "items": length,
+            "task_runs": [row.to_json() for row in shown],
+            "next": rows[limit].item if limit is not None and len(rows) > limit else None,
             "attempts": attempts_json(session.client, place.run.number, place.node),
         })  # fmt: skip
         return
-    out = session.out
-    length = tasks.lengths(session.client.db, place.run.number).get(place.node, 0)
-    out.write(
-        f"{out.paint(place.node, 'bold')}  run {place.run.number}  {place.run.name}     {show_count(length, 'item')}"
-    )
-    chosen = sorted(rows, key=lambda row: (_ORDER.get(row.state, 9), row.item))[:MOST_ITEMS]
+    out, items = session.out, show_count(length or 0, "item")
+    out.write(f"{out.paint(place.node, 'bold')}  run {place.run.number}  {place.run.name}     {items}")
+    urgent = rows if first is not None else sorted(rows, key=lambda row: (_ORDER.get(row.state, 9), row.item))
+    _write_items(session, place, urgent[: limit or MOST_ITEMS], length or 0)
+    if (left := len(rows) - (limit or MOST_ITEMS)) > 0:
+        from_ = urgent[limit or MOST_ITEMS].item if urgent == rows else 0
+        out.write(f"  … {left:,} more: ropewalk show {place} --from {from_}")
+
+
+def _write_items(session: Session, place: Place, chosen: list[TaskRun], length: int) -> None:
+    inside = Listing(session.client, place) if place.inside else None
     names = labels_of(session.client, place) or range(length)
     made = [(f"[{names[row.item]}]", *_item_line(session, row, inside, place)) for row in chosen]
-    lines = table(made, width=out.width, right=(0, 3))
-    for text in lines:
-        out.write("  " + text)
-    if len(rows) > len(chosen):
-        out.write(f"  … {len(rows) - len(chosen):,} more; one of them: ropewalk show {place}/{names[rows[-1].item]}")
+    for text in table(made, width=session.out.width, right=(0, 3)):
+        session.out.write("  " + text)
 
 
 def _item_line(session: Session, row: TaskRun, inside: Listing | None, place: Place) -> tuple[str, ...]:

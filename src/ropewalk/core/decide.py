@@ -151,7 +151,8 @@ class Decider:
         """Whether everything that a ready item needs is still there; what was lost comes back with another `Run`."""
         if self.pending[node_id] or self._is_held(self.state.nodes[node_id], item):
             return False
-        return all(self.state.nodes[up].state(item) is SUCCEEDED for up in self.wiring[node_id].aligned)
+        aligned = self.wiring[node_id].aligned
+        return not aligned or all(self.state.nodes[up].state(item) is SUCCEEDED for up in aligned)
 
     def _record(self, event: Event) -> None:
         self.state.apply(event)

@@ -32,6 +32,7 @@ from ropewalk.plan.interval import mean_time_between_failures_s, optimum_interva
 if TYPE_CHECKING:
     from ropewalk.engine.scheduler import Listener, Step
 
+_COARSE_NS = 50_000_000  # a change so soon before a look may have been missed by it
 _NEWEST_WEIGHS = 0.3  # in the moving average of what saving costs
 
 
@@ -196,9 +197,15 @@ def removing(home: Home, run: int, listener: Listener | None) -> Listener:
     A listener hears of what is committed, so what a checkpoint would be needed for is safe by then.
     """
     folder = home.checkpoints
+    keys: set[str] = set()
+    looked: tuple[int, int] | None = None  # when the folder was changed, as seen by the last look, and when that was
 
     def listen(step: Step) -> None:
-        keys = set(_names(folder))
+        nonlocal keys, looked
+        changed_ns = _changed_ns(folder)
+        if looked is None or changed_ns != looked[0] or looked[1] - changed_ns < _COARSE_NS:
+            looked = changed_ns, time.time_ns()
+            keys = set(_names(folder))
         for event in step.events if keys else ():
             if isinstance(event, (ev.Succeeded, ev.Reused)) and event.key in keys:
                 remove(folder_of(home, event.key, run, event.node, event.item))
@@ -239,6 +246,14 @@ def every_one(home: Home) -> Iterator[Leftover]:
             found = [path.stat() for path in (folder, *folder.rglob("*"))]
             size, touched_at = sum(f.st_size for f in found if S_ISREG(f.st_mode)), max(f.st_mtime for f in found)
             yield Leftover(folder, int(run), node.replace("~", "/"), int(item), size, touched_at)
+
+
+def _changed_ns(folder: Path) -> int:
+    """When something was put into a folder or removed; 0: there is none."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def _names(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.artifacts.materialize import load
@@ -141,6 +141,9 @@ class Client:
         Args:
             around: puts something between the scheduler and the executor.
         """
+        from ropewalk.engine.provenance import collect
+        from ropewalk.engine.punctual import check_times
+
         self.check_schedulable(work, options)
         check_times(work.graph, self._clock())
         with self._executor(work, options) as executor:
@@ -178,6 +181,9 @@ class Client:
         Raises:
             UsageError: it is still running, or has nothing left to do.
         """
+        from ropewalk.core.reopen import stale, with_owners
+        from ropewalk.engine.changed import changed_nodes
+
         self.check_resumable(run, tolerated=only is not None)
         self.check_schedulable(work, options)
         with self._executor(work, options) as executor:
@@ -202,6 +208,9 @@ class Client:
 
     def check_schedulable(self, work: Work, options: Options = Options()) -> None:
         """Refuse work with a task that asks for more than there is, or for slots of a pool that there is not."""
+        from ropewalk.engine.capacity import all_nodes, check_schedulable, measure
+        from ropewalk.engine.pools import sizes
+
         if any(not node.policy.resources.is_plain for node in all_nodes(work.graph)):
             pools = sizes(self.db) if self.home.database.exists() else {}
             slots = 1 if options.executor == "inline" else options.workers or len(os.sched_getaffinity(0))
@@ -233,6 +242,8 @@ class Client:
         Raises:
             UsageError: effects are to be taken back, and there is no pipeline.
         """
+        from ropewalk.engine.executors.nobody import NoExecutor
+
         if not run.is_open:
             return False
         if is_alive(run.owner):
@@ -286,6 +297,9 @@ class Client:
         listener: Listener | None,
         first: list[ev.Event],
     ) -> RunResult:
+        from ropewalk.engine.interrupts import interruptible
+        from ropewalk.engine.scheduler import PAUSED
+
         scheduler = self._scheduler(run, state, executor, run.params, options, listener)
         try:
             with interruptible(scheduler, executor), self.db.keeping(run.provenance.get("durability", "power")):
@@ -308,6 +322,19 @@ class Client:
         options: Options,
         listener: Listener | None,
     ) -> Scheduler:
+        from ropewalk.engine.admission import Admission
+        from ropewalk.engine.capacity import measure, misfit
+        from ropewalk.engine.checkpoint import removing
+        from ropewalk.engine.clock import SlewedClock
+        from ropewalk.engine.guards import Guards
+        from ropewalk.engine.ledger import Ledger
+        from ropewalk.engine.ordering import order_of
+        from ropewalk.engine.pools import PoolGate, sizes
+        from ropewalk.engine.prepare import Preparer
+        from ropewalk.engine.reuse import Reuse
+        from ropewalk.engine.scheduler import Scheduler
+        from ropewalk.engine.supply import Means
+
         blobs = self.blobs
         own = tasks.computed(self.db, run.number) if state.reopened else {}
         reuse = Reuse(self.db, blobs, enabled=options.reuse, own=own)

@@ -23,6 +23,9 @@ class SlewedClock:
 
     def __call__(self) -> float:
         now = self._clock()
+        if now >= self._last and not self._ahead_s:
+            self._last = now
+            return now
         passed_s = now - self._last
         self._last = now
         self._ahead_s = self._ahead_s - passed_s if passed_s < 0 else max(0.0, self._ahead_s - passed_s / 2)

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ropewalk.store import runs, tasks
 
 MIN_FREE_BYTES = 1_000_000_000
 MIN_FILES = 256
+_MOST_STALE = 5  # interrupted runs that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,13 @@ def _store(client: Client) -> Finding:
 
 
 def _stale_runs(client: Client) -> Iterator[Finding]:
-    for run in runs.unfinished(client.db):
-        if run.state != "paused" and not is_alive(run.owner):
-            yield Finding(
-                f"run {run.number}", False, "was interrupted: its scheduler is gone", f"ropewalk resume {run.number}"
-            )
+    stale = (run for run in runs.in_states(client.db, ("queued", "running")) if not is_alive(run.owner))
+    for run in islice(stale, _MOST_STALE):
+        yield Finding(
+            f"run {run.number}", False, "was interrupted: its scheduler is gone", f"ropewalk resume {run.number}"
+        )
+    if more := sum(1 for _ in stale):
+        yield Finding("older runs", False, f"{more:,} more were interrupted", "ropewalk runs --state interrupted")
 
 
 def _blobs(client: Client, *, deep: bool) -> Finding:

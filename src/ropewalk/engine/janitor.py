@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ropewalk.artifacts.collect import collect
@@ -42,6 +42,7 @@ def collect_garbage(
     keep_runs: int | None = None,
     dry_run: bool = False,
     grace_s: float = GRACE_S,
+    told: Callable[[int], None] | None = None,
 ) -> Swept:
     """Forget runs, and remove what no remaining run, model or other record refers to.
 
@@ -52,54 +53,66 @@ def collect_garbage(
         older_than_s: forget runs that ended longer ago than this.
         keep_runs: but never the newest so many of each pipeline; alone: forget all others.
         grace_s: files younger than this are left alone.
+        told: called with the number of each run that has been forgotten.
     """
     if keep_runs is not None and keep_runs < 0:
         raise UsageError(f"the number of runs to keep must not be negative: {keep_runs}")
-    kept: list[runs.Run] = []
-    forgotten: list[runs.Run] = []
-    for run, may_go in _verdicts(client, now, older_than_s, keep_runs):
-        (forgotten if may_go else kept).append(run)
-    numbers = tuple(sorted(run.number for run in forgotten))
+    verdicts = _verdicts(client, now, older_than_s, keep_runs)
     if not dry_run:
-        for number in numbers:
-            runs.delete(client.db, number)
+        for number in runs.forget(client.db, verdicts.forgotten):
             shutil.rmtree(client.home.logs / str(number), ignore_errors=True)
+            if told is not None:
+                told(number)
         _remove_spools(client, now)
-    leftovers, leftover_bytes = _sweep_checkpoints(client, kept, now - grace_s, dry_run=dry_run)
-    live = _live(client, numbers, kept)
+    leftovers, leftover_bytes = _sweep_checkpoints(client, verdicts.unfinished, now - grace_s, dry_run=dry_run)
+    live = _live(client, verdicts)
     collected = collect(client.blobs, live, grace_s=grace_s, now=now, dry_run=dry_run)
     freed = collected.freed_bytes + leftover_bytes
-    return Swept(numbers, len(collected.removed), freed, len(kept), collected.kept, dry_run, leftovers)
+    removed = len(collected.removed)
+    return Swept(tuple(verdicts.forgotten), removed, freed, verdicts.kept, collected.kept, dry_run, leftovers)
 
 
-def _verdicts(
-    client: Client, now: float, older_than_s: float | None, keep_runs: int | None
-) -> Iterator[tuple[runs.Run, bool]]:
-    """Each run, newest first, and whether it may be forgotten."""
+@dataclass(slots=True)
+class _Verdicts:
+    """Which runs are forgotten, and what is needed of the others: of these there may be very many."""
+
+    forgotten: list[int] = field(default_factory=list)  # oldest first
+    kept: int = 0
+    unfinished: set[int] = field(default_factory=set)  # that are kept, and may be gone on with
+    digests: set[str] = field(default_factory=set)  # of files that say what kept runs were made of
+
+
+def _verdicts(client: Client, now: float, older_than_s: float | None, keep_runs: int | None) -> _Verdicts:
     registered = records.runs_with_records(client.db)
     seen: dict[str, int] = {}
+    found, asked = _Verdicts(), older_than_s is not None or keep_runs is not None
     for run in runs.all_runs(client.db):
         seen[run.pipeline] = seen.get(run.pipeline, 0) + 1
-        asked = older_than_s is not None or keep_runs is not None
         young = older_than_s is not None and now - (run.finished_at or now) <= older_than_s
         newest = keep_runs is not None and seen[run.pipeline] <= keep_runs
-        yield run, asked and not (run.is_open or run.number in registered or young or newest)
+        if asked and not (run.is_open or run.number in registered or young or newest):
+            found.forgotten.append(run.number)
+            continue
+        found.kept += 1
+        found.digests.update(run.provenance[name] for name in ("lock", "patch") if name in run.provenance)
+        if run.state != "succeeded":
+            found.unfinished.add(run.number)
+    found.forgotten.reverse()
+    return found
 
 
-def _live(client: Client, without: Iterable[int], kept: Iterable[runs.Run]) -> Iterator[str]:
-    yield from tasks.live_digests(client.db, without)
-    for run in kept:
-        yield from (run.provenance[name] for name in ("lock", "patch") if name in run.provenance)
+def _live(client: Client, verdicts: _Verdicts) -> Iterator[str]:
+    yield from tasks.live_digests(client.db, verdicts.forgotten)
+    yield from verdicts.digests
     for record in records.every(client.db):
         yield from json.loads(record).get("digests", ())
 
 
-def _sweep_checkpoints(client: Client, kept: list[runs.Run], before: float, *, dry_run: bool) -> tuple[int, int]:
+def _sweep_checkpoints(client: Client, remaining: set[int], before: float, *, dry_run: bool) -> tuple[int, int]:
     """Remove checkpoints that nobody will go on from: how many task runs', and their bytes.
 
     Those of a task run that may be tried again, or resumed, stay as long as its run.
     """
-    remaining = {run.number for run in kept if run.state != "succeeded"}
     number = freed = 0
     for left in every_one(client.home):
         if left.touched_at >= before:

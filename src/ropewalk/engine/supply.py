@@ -108,8 +108,9 @@ class Supply:
             return (node_id, item) not in self.startable and self.is_due(node_id, item)
 
         taken = self.queue.take(CHUNK, now, is_wanted)
+        happened = len(self._decider.events)
         for node_id, item in taken:
-            if not self.is_due(node_id, item):
+            if len(self._decider.events) != happened and not self.is_due(node_id, item):
                 continue  # one before it has found that an input of both is lost
             try:
                 if (order := self._order(node_id, item, now)) is not None:

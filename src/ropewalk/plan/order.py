@@ -95,8 +95,10 @@ def _look_ahead(loads: Sequence[Load], workers: int, chains: dict[str, float]) -
     if tries < 3:  # nothing could be tried
         return chains
     equal, floor_s = dict.fromkeys(chains, 0.0), least_s(loads, workers) * (1 + _TINY)
+    best_s, best = _end_s(loads, workers, chains), chains
+    if best_s > floor_s:
+        best_s, best = min((best_s, best), (_end_s(loads, workers, equal), equal), key=lambda pair: pair[0])
     by_chain = sorted(chains, key=lambda node: -chains[node])
-    best_s, best = min(((_end_s(loads, workers, found), found) for found in (chains, equal)), key=lambda pair: pair[0])
     position = 0
     while best_s > floor_s and position < len(by_chain) and tries > 2:
         changed = {**best, by_chain[position]: max(best.values()) + 1.0}

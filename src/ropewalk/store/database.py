@@ -39,8 +39,12 @@ class Database:
 
     def query(self, name: str, /, **params: Any) -> list[Row]:
         """Run the statement in `sql/<name>.sql`; the rows that it gives."""
-        with self._translated():
+        import apsw
+
+        try:
             return self._connection.execute(self._sql(name), params).fetchall()
+        except apsw.Error as error:
+            raise _store_error(self.path, error) from error
 
     def one(self, name: str, /, **params: Any) -> Row | None:
         """The first row of a statement, or None."""
@@ -49,8 +53,12 @@ class Database:
 
     def many(self, name: str, rows: Iterable[Row]) -> None:
         """Run the statement for each row of positional values."""
-        with self._translated():
+        import apsw
+
+        try:
             self._connection.executemany(self._sql(name), rows)
+        except apsw.Error as error:
+            raise _store_error(self.path, error) from error
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ropewalk.core.errors import LeaseLostError, NotFoundError, UsageError
@@ -15,6 +16,15 @@ from ropewalk.store import spans
 from ropewalk.store.database import Database, Row
 
 OPEN_STATES = ("queued", "running", "paused")
+_NEVER = 2**63 - 1  # above every number of a run
+_FIRST_PAGE, _LATER_PAGES = 50, 500
+_FORGOTTEN_AT_ONCE = 50
+_COMPARED = {  # by what leads: what its statement takes
+    "state": ("state", "pipeline", "author"),
+    "pipeline": ("pipeline", "author"),
+    "author": ("author",),
+    "": (),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class Run:
             "run": self.number, "name": self.name, "pipeline": self.pipeline, "state": self.state,
             "created_at": self.created_at, "finished_at": self.finished_at, "params": self.encoded,
             "overrides": self.overrides, "seed": self.seed, "graph": self.graph, "target": self.target,
-            "provenance": self.provenance,
+            "provenance": self.provenance, "author": self.author,
         }  # fmt: skip
 
 
@@ -77,7 +87,7 @@ def create(db: Database, new: NewRun, at: float) -> Run:
     """Write a run and its graph in one transaction; it is owned by the caller, with epoch 1."""
     with db.transaction():
         put_graph(db, new.graph)
-        taken = {row[0] for row in db.query("run_names")}
+        taken = set(recent_names(db))
         row = db.one(
             "run_create",
             name=_free_name(new.graph.digest, at, taken),
@@ -115,26 +125,64 @@ def find(db: Database, text: str) -> Run:
             raise NotFoundError("there are no runs yet", code="P601", help=["ropewalk run"])
         return runs[0]
     if text.isdigit():
-        return get(db, min(int(text), 2**63 - 1))
+        return get(db, min(int(text), _NEVER))
     row = db.one("run_by_name", name=text)
     if row is None:
         raise NotFoundError(f"there is no run `{text[:80]}`", code="P601", help=["ropewalk runs"])
     return _run(row)
 
 
-def listing(db: Database, *, most: int = 20, before: int | None = None, pipeline: str | None = None) -> list[Run]:
-    """Runs, newest first; `before` pages on."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which runs a list is of; None: whatever it is."""
+
+    pipeline: str | None = None
+    state: str | None = None
+    author: str | None = None
+    since: float | None = None  # started then or later, in seconds since the epoch, UTC
+
+    @property
+    def lead(self) -> str:
+        """What is looked up in an index; the rest is compared on the way, in that index where it can be."""
+        return next((name for name in ("state", "pipeline", "author") if getattr(self, name) is not None), "")
+
+
+ALL = Choice()
+
+
+def listing(db: Database, choice: Choice = ALL, *, most: int = 20, before: int | None = None) -> list[Run]:
+    """Runs, newest first; the number of the last one is `before` of the next page."""
     if most < 1:
         raise UsageError(f"the number of runs to list must be positive, not {most}")
-    return [_run(row) for row in db.query("run_list", most=most, before=before, pipeline=pipeline)]
+    lead = choice.lead
+    given = {name: getattr(choice, name) for name in _COMPARED[lead]}
+    upper = _NEVER if before is None else min(before, _NEVER)
+    statement = f"run_list_by_{lead}" if lead else "run_list"
+    return [_run(row) for row in db.query(statement, most=most, before=upper, since=choice.since, **given)]
 
 
-def all_runs(db: Database, pipeline: str | None = None) -> Iterator[Run]:
-    """Every run, newest first, page by page."""
-    before: int | None = None
-    while page := listing(db, most=500, before=before, pipeline=pipeline):
+def all_runs(db: Database, choice: Choice = ALL, *, before: int | None = None) -> Iterator[Run]:
+    """Every run that is chosen, newest first, page by page; those that are started meanwhile are not among them."""
+    most = _FIRST_PAGE
+    while page := listing(db, choice, most=most, before=before):
         yield from page
-        before = page[-1].number
+        before, most = page[-1].number, _LATER_PAGES
+
+
+def in_states(db: Database, states: Iterable[str], choice: Choice = ALL, *, before: int | None = None) -> Iterator[Run]:
+    """Every run in one of several states that is chosen otherwise, newest first."""
+    several = [all_runs(db, replace(choice, state=state), before=before) for state in states]
+    return heapq.merge(*several, key=lambda run: -run.number)
+
+
+def names_like(db: Database, prefix: str, most: int = 20) -> list[str]:
+    """Names of runs, however old, that begin so; each once."""
+    return [row[0] for row in db.query("run_names_like", low=prefix, high=f"{prefix}\U0010ffff", most=most)]
+
+
+def recent_names(db: Database) -> list[str]:
+    """The names of the newest 500 runs."""
+    return [row[0] for row in db.query("run_names")]
 
 
 def unfinished(db: Database) -> list[Run]:
@@ -196,10 +244,24 @@ def wishes(db: Database, number: int) -> tuple[str, str]:
 def delete(db: Database, number: int) -> None:
     """Forget a run with everything that only it knew; results that later runs took from it become theirs."""
     with db.transaction():
-        db.query("reuse_promote", number=number)
-        spans.promote(db, number)
-        spans.forget(db, number)
-        db.query("run_delete", number=number)
+        _delete(db, number)
+
+
+def forget(db: Database, numbers: Sequence[int]) -> Iterator[int]:
+    """Delete many runs, some at a time so that others can write meanwhile; the number of each, once it is gone."""
+    for start in range(0, len(numbers), _FORGOTTEN_AT_ONCE):
+        some = numbers[start : start + _FORGOTTEN_AT_ONCE]
+        with db.transaction():
+            for number in some:
+                _delete(db, number)
+        yield from some
+
+
+def _delete(db: Database, number: int) -> None:
+    db.query("reuse_promote", number=number)
+    spans.promote(db, number)
+    spans.forget(db, number)
+    db.query("run_delete", number=number)
 
 
 def _run(row: Row) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from ropewalk.core import events as ev
@@ -25,10 +26,11 @@ def small_graph(name: str = "p") -> Graph:
     return make_graph(name, tasks_, {"a": Node("a", "do"), "b": Node("b", "do", after=("a",))})
 
 
-def new_run(db: Database, graph: Graph | None = None, at: float = 100.0) -> runs.Run:
+def new_run(db: Database, graph: Graph | None = None, at: float = 100.0, author: str = "") -> runs.Run:
     """A run in the store, owned by process 1."""
     made = graph or small_graph()
-    new = runs.NewRun(made, {"month": 7, "who": ("a", "b")}, {"a.x": "3"}, "p.py:p", 5, {"pid": 1}, {"python": "3"})
+    params = {"month": 7, "who": ("a", "b")}
+    new = runs.NewRun(made, params, {"a.x": "3"}, "p.py:p", 5, {"pid": 1}, {"python": "3"}, author)
     return runs.create(db, new, at)
 
 
@@ -98,10 +100,59 @@ class RunSuite:
 
         assert [r.number for r in runs.listing(db)] == numbers[::-1]
         assert [r.number for r in runs.listing(db, most=1, before=numbers[2])] == [numbers[1]]
-        assert [r.number for r in runs.all_runs(db, "p")] == [numbers[3], numbers[2], numbers[0]]
+        assert [r.number for r in runs.all_runs(db, runs.Choice("p"))] == [numbers[3], numbers[2], numbers[0]]
         assert [r.number for r in runs.unfinished(db)] == numbers
         with pytest.raises(UsageError, match="must be positive"):
             runs.listing(db, most=0)
+
+    def test_runs_are_chosen_by_what_they_are_of_who_started_them_and_when(self, db: Database) -> None:
+        made = {
+            new_run(db, small_graph(pipeline), at, author).number: (pipeline, author, at)
+            for at, (pipeline, author) in enumerate([("p", "ann"), ("q", "ann"), ("p", "bob"), ("p", "ann")], start=100)
+        }
+        ended = min(made)
+        append(db, runs.get(db, ended), 1, RunState(small_graph()), ev.RunFinished("cancelled"))
+
+        for pipeline, state, author, since in product(
+            (None, "p", "q", "r"), (None, "running", "cancelled", "failed"), (None, "ann", "eve"), (None, 102.0, 500.0)
+        ):
+            found = runs.listing(db, runs.Choice(pipeline, state, author, since))
+            assert [run.number for run in found] == [
+                number
+                for number, (of, by, at) in sorted(made.items(), reverse=True)
+                if pipeline in (None, of)
+                and state in (None, "cancelled" if number == ended else "running")
+                and author in (None, by)
+                and (since is None or at >= since)
+            ]
+
+    def test_runs_of_several_states_are_listed_newest_first(self, db: Database) -> None:
+        numbers = [new_run(db).number for _ in range(4)]
+        append(db, runs.get(db, numbers[1]), 1, RunState(small_graph()), ev.RunFinished("cancelled"))
+
+        chosen = [run.number for run in runs.in_states(db, ("cancelled", "running"), before=numbers[3])]
+
+        assert chosen == numbers[2::-1]
+
+    def test_names_are_found_by_how_they_begin(self, db: Database) -> None:
+        names = sorted({new_run(db).name for _ in range(30)})
+
+        assert runs.names_like(db, "") == names[:20]
+        assert runs.names_like(db, names[7][:-1]) == [name for name in names if name.startswith(names[7][:-1])]
+        assert runs.names_like(db, "nosuch") == []
+        assert sorted(runs.recent_names(db)) == names
+
+    def test_many_runs_are_forgotten_some_at_a_time(self, db: Database, other: Database) -> None:
+        numbers = [new_run(db).number for _ in range(120)]
+
+        gone = runs.forget(db, numbers[:-1])
+        first = next(gone)
+        left = len(runs.listing(other, most=500))
+        rest = list(gone)
+
+        assert [first, *rest] == numbers[:-1]
+        assert left == 70, "others see what is gone so far"
+        assert [run.number for run in runs.listing(other)] == numbers[-1:]
 
     def test_only_the_owner_may_write_to_a_run(self, db: Database, other: Database) -> None:
         import pytest

@@ -55,7 +55,7 @@ class Memory:
     @cached_property
     def newest(self) -> Recorded | None:
         """The newest run of the pipeline."""
-        found = runs.listing(self._client.db, most=1, pipeline=self.pipeline) if self._there else []
+        found = runs.listing(self._client.db, runs.Choice(self.pipeline), most=1) if self._there else []
         return self._record(found[0].number) if found else None
 
     def find(self, keys: Iterable[str]) -> dict[str, Hit]:

@@ -20,6 +20,8 @@ CREATE TABLE spans (
     UNIQUE (run, node, first)
 ) STRICT;
 
+CREATE INDEX spans_by_source ON spans (source) WHERE source IS NOT NULL;
+
 CREATE TABLE span_keys (                         -- where results may lie that can be reused; the span knows for sure
     prefix INTEGER NOT NULL,                     -- of a cache key, see store/spans
     span   INTEGER NOT NULL,

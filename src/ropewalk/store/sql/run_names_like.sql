@@ -1,0 +1,1 @@
+SELECT DISTINCT name FROM runs WHERE name >= :low AND name < :high ORDER BY name LIMIT :most
