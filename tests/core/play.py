@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from random import Random
 
 from ropewalk.core import events as ev
@@ -25,6 +26,10 @@ BAD_LIST = Failure("input", "lists of different lengths", retryable=False)
 MAX_STEPS = 3_000
 OUTPUTS = {"result": ArtifactRef("0" * 64, 1, "json", "int", inline=b"1")}
 FAULTS = ("lose", "return", "late", "lost result", "crash", "recover", "repeat")
+
+
+def key_of(node: str, item: int) -> str:
+    return hashlib.sha256(f"{node} {item}".encode()).hexdigest()
 
 
 class Play:
@@ -141,7 +146,7 @@ class Play:
         if len(items) == 1 and self.rng.random() < self.reuse:
             if self.fate.fails(self.graph, node, item):
                 self.exact = self.fated = False
-            self.decider.feed(ev.Reused(node, item, "key", OUTPUTS, 1))
+            self.decider.feed(ev.Reused(node, item, key_of(node, item), OUTPUTS, 1))
             return
         self.token += 1
         self.decider.feed(ev.Started(node, items, self.token, "w1"))
@@ -155,7 +160,7 @@ class Play:
         elif run.retries.get(item, 0) < self.fate.failures(node, item):
             self.decider.feed(settle(self.state, node, item, token, WRONG, self.now))
         else:
-            self.decider.feed(ev.Succeeded(node, item, token, "key", OUTPUTS))
+            self.decider.feed(ev.Succeeded(node, item, token, key_of(node, item), OUTPUTS))
 
     # faults
 
@@ -186,7 +191,7 @@ class Play:
             return  # it was given back, and nobody else has it
         before = snapshot(self.state)
         late = self.rng.choice([
-            ev.Succeeded(node, item, token, "key", OUTPUTS),
+            ev.Succeeded(node, item, token, key_of(node, item), OUTPUTS),
             ev.AttemptFailed(node, item, token, WRONG, self.now),
             ev.AttemptFailed(node, item, token, WRONG, None),
         ])  # fmt: skip

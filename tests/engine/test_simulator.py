@@ -24,6 +24,7 @@ from ropewalk.engine.reuse import Reuse
 from ropewalk.engine.scheduler import Scheduler
 from ropewalk.engine.supply import Supply
 from ropewalk.store import events as log
+from ropewalk.store import spans, stretch
 from ropewalk.testing.simulator import simulate
 
 SEEDS, CHUNK = 300, 15
@@ -33,6 +34,15 @@ SEEDS, CHUNK = 300, 15
 def test_runs_with_mishaps_end_as_runs_without(first: int) -> None:
     """And on the way no rule is broken: `simulate` says which are looked after."""
     problems = [str(report) for seed in range(first, first + CHUNK) if (report := simulate(seed)).problems]
+
+    assert problems == []
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, 5 * CHUNK))
+def test_runs_whose_every_success_is_a_span_end_as_well(first: int) -> None:
+    """Maps in these runs are too small to have any else."""
+    with patch.object(stretch, "SHORTEST", 1):
+        problems = [str(report) for seed in range(first, first + CHUNK) if (report := simulate(seed)).problems]
 
     assert problems == []
 
@@ -195,12 +205,19 @@ def starts_while_it_is_to_pause() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def leaves_what_was_lost_in_its_span() -> Iterator[None]:
+    with patch.object(stretch, "SHORTEST", 1), patch.object(spans, "explode_at", lambda *_: None):
+        yield
+
+
 PLANTED = [
     takes_late_reports, computes_what_others_compute, forgets_attempts_of_a_dead_scheduler,
     takes_a_lost_result_for_a_failure, does_not_recover, counts_losses_as_failures, writes_rows_of_the_wrong_item,
     keeps_leases_of_what_was_cancelled, forgets_what_was_parked, retries_for_ever, gives_lost_results_up,
     takes_all_that_is_asked_for, counts_no_slots_of_pools, starts_before_its_time, undoes_in_order,
     takes_a_turn_too_many, goes_on_before_its_parts_have_ended, starts_while_it_is_to_pause,
+    leaves_what_was_lost_in_its_span,
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from ropewalk.core import events as ev
 from ropewalk.core.graph import Graph
 from ropewalk.core.state import RunState, regraph
 from ropewalk.store import events as log
-from ropewalk.store import runs, tasks
+from ropewalk.store import runs, stretch, tasks
 from ropewalk.store.database import Database, open_database
 from ropewalk.testing.invariants import parked_problems, problems, stored_state
 from ropewalk.testing.report import Broken
@@ -75,10 +76,11 @@ def stored(db: Database) -> type[Play]:
     return Stored
 
 
-@given(seed=st.integers(0, 2**32))
+@given(seed=st.integers(0, 2**32), shortest=st.sampled_from([1, 2, stretch.SHORTEST]))
 @settings(max_examples=60)
-def test_rows_say_what_events_say_after_every_commit(store: Database, seed: int) -> None:
-    many_lives(seed, stored(store))
+def test_rows_say_what_events_say_after_every_commit(store: Database, seed: int, shortest: int) -> None:
+    with patch.object(stretch, "SHORTEST", shortest):
+        many_lives(seed, stored(store))
 
 
 def begin(db: Database, made: Graph, *batches: list[ev.Event]) -> tuple[runs.Run, RunState]:

@@ -225,13 +225,35 @@ def _usage(u: Usage) -> list[float]:
     return [round(u.wall_s, 6), round(u.cpu_s, 6), u.peak_bytes, round(u.started_at, 6)]
 
 
-def _items(items: tuple[int, ...] | None) -> list[int] | None:
-    return None if items is None else list(items)
+def _items(items: tuple[int, ...] | None) -> list[int | list[int]] | None:
+    """Items as numbers and as `[first, last]`, for three neighbours or more."""
+    if items is None:
+        return None
+    found: list[int | list[int]] = []
+    at = 0
+    while at < len(items):
+        end = at + 1
+        while end < len(items) and items[end] == items[end - 1] + 1:
+            end += 1
+        found += [[items[at], items[end - 1]]] if end - at > 2 else items[at:end]
+        at = end
+    return found
+
+
+def _load_items(data: list[int | list[int]] | None) -> tuple[int, ...] | None:
+    return None if data is None else _numbers(data)
+
+
+def _numbers(data: list[int | list[int]]) -> tuple[int, ...]:
+    found: list[int] = []
+    for one in data:
+        found += [one] if isinstance(one, int) else range(one[0], one[1] + 1)
+    return tuple(found)
 
 
 _DUMP: dict[type, Callable[[Any], list[Any]]] = {
     Opened: lambda e: ["opened", e.node, e.length, e.labels],
-    Started: lambda e: ["started", e.node, e.items, e.token, e.worker, round(e.at, 6)],
+    Started: lambda e: ["started", e.node, _items(e.items), e.token, e.worker, round(e.at, 6)],
     Succeeded: lambda e: [
         "succeeded", e.node, e.item, e.token, e.key, dump_outputs(e.outputs), _usage(e.usage), e.metrics,
     ],
@@ -261,12 +283,12 @@ _DUMP: dict[type, Callable[[Any], list[Any]]] = {
 
 _LOAD: dict[str, Callable[[list[Any]], Event]] = {
     "opened": lambda d: Opened(d[1], d[2], tuple(d[3]) if len(d) > 3 else ()),
-    "started": lambda d: Started(d[1], tuple(d[2]), *d[3:6]),
+    "started": lambda d: Started(d[1], _numbers(d[2]), *d[3:6]),
     "succeeded": lambda d: Succeeded(d[1], d[2], d[3], d[4], load_outputs(d[5]), Usage(*d[6]), d[7]),
     "reused": lambda d: Reused(d[1], d[2], d[3], load_outputs(d[4]), d[5], d[6], d[7]),
     "failed": lambda d: AttemptFailed(d[1], d[2], d[3], Failure.from_json(d[4]), d[5], d[6], Usage(*d[7])),
-    "skipped": lambda d: Skipped(d[1], None if d[2] is None else tuple(d[2]), d[3]),
-    "cancelled": lambda d: Cancelled(d[1], None if d[2] is None else tuple(d[2])),
+    "skipped": lambda d: Skipped(d[1], _load_items(d[2]), d[3]),
+    "cancelled": lambda d: Cancelled(d[1], _load_items(d[2])),
     "cancel_requested": lambda d: CancelRequested(d[1]),
     "result_lost": lambda d: ResultLost(d[1], d[2], d[3]),
     "reopened": lambda d: Reopened(d[1], tuple(d[2]), *d[3:4]),

@@ -141,6 +141,10 @@ class NodeRun:
         """Items that are in one of the wanted states."""
         return (i for i, code in enumerate(self.states or b"") if code in wanted)
 
+    def succeeded(self, first: int, items: int) -> bool:
+        """Whether so many neighbouring items have all succeeded."""
+        return (self.states or b"")[first : first + items] == bytes([SUCCEEDED]) * items
+
     def move(self, item: int, to: TaskState) -> None:
         """Move one item.
 

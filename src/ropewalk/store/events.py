@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ropewalk.core import events as ev
@@ -12,9 +12,11 @@ from ropewalk.core.noderun import NOT_YET, RETURNED, NodeRun
 from ropewalk.core.special import Approval
 from ropewalk.core.state import RunState
 from ropewalk.core.taskstate import FAILED, READY, RUNNING, WAITING
+from ropewalk.store import spans
 from ropewalk.store.database import Database, Row
 from ropewalk.store.deadletters import Given, park
 from ropewalk.store.runs import Run
+from ropewalk.store.stretch import Success, pack, split, unpack_all
 
 _text = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
@@ -28,17 +30,28 @@ class Logged:
     events: list[ev.Event]
 
 
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A stretch of successes in a batch that is about to be written."""
+
+    places: range  # in the batch
+    at_byte: int
+    events: Sequence[Success]
+
+
 @dataclass(slots=True)
 class _Rows:
     """What one batch of events writes besides the log."""
 
     task_runs: dict[tuple[str, int], Row] = field(default_factory=dict)
+    spans: list[_Packed] = field(default_factory=list)
     dropped: list[tuple[str, int]] = field(default_factory=list)
     nodes: dict[str, int] = field(default_factory=dict)
     reset: tuple[str, ...] | None = None  # the run was reopened: nodes whose results do not count any more
     cancelled: dict[str, list[int]] = field(default_factory=dict)  # by node the tokens that are left
     leases: dict[int, Row] = field(default_factory=dict)
     holds: list[Row] = field(default_factory=list)  # slots of pools, by lease
+    reported: dict[str, set[int]] = field(default_factory=dict)  # by node the tokens of attempts that have ended
     ended: set[int] = field(default_factory=set)
     blobs: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
@@ -49,7 +62,15 @@ class _Rows:
 
 def read(db: Database, run: int, after: int = 0) -> list[Logged]:
     """The events of a run that were committed after batch `after`."""
-    return [Logged(seq, at, ev.load(body)) for seq, at, body in db.query("events_read", run=run, after=after)]
+    rows = db.query("events_read", run=run, after=after)
+    return [Logged(seq, at, _whole(ev.load(body), packed)) for seq, at, body, packed in rows]
+
+
+def _whole(events: list[ev.Event], packed: bytes | None) -> list[ev.Event]:
+    """A batch as it was, with what was packed in its place."""
+    for stretch in unpack_all(packed):
+        events[stretch.index : stretch.index] = stretch.events()
+    return events
 
 
 def append(
@@ -73,7 +94,8 @@ def append(
     Raises:
         LeaseLostError: another scheduler owns the run, or has written to it.
     """
-    rows = _project(run.number, batch, state, at, keys)
+    rest, packed, stretches = _pack(batch)
+    rows = _project(run.number, batch, state, at, keys, stretches)
     final = state.finished or ("paused" if state.resting else "running")
     db.query(
         "run_advance",
@@ -88,11 +110,24 @@ def append(
         raise LeaseLostError(f"run {run.number} was taken over by another process", help=["ropewalk runs"])
     if state.resting:  # from this moment on whoever answers may go on with it
         db.query("run_disown", number=run.number, epoch=run.epoch)
-    db.query("events_append", run=run.number, seq=seq, at=at, body=ev.dump(batch))
+    db.query("events_append", run=run.number, seq=seq, at=at, body=ev.dump(rest), packed=packed)
     if rows.reset is not None:
         _reopen(db, run.number, state, rows.reset)
     _write(db, run.number, rows)
+    for one in rows.spans:
+        spans.put(db, run.number, seq, one.at_byte, one.events, at)
     park(db, run, batch, state, at, given or {})
+
+
+def _pack(batch: Sequence[ev.Event]) -> tuple[list[ev.Event], bytes | None, list[_Packed]]:
+    """What of a batch is kept as JSON, and what is packed."""
+    rest, found = split(batch)
+    packed, stretches = bytearray(), []
+    for places in found:
+        events: Sequence[Success] = batch[places.start : places.stop]  # type: ignore[assignment]  # as `split` says
+        stretches.append(_Packed(places, len(packed), events))
+        packed += pack(events, places.start)
+    return rest, bytes(packed) or None, stretches
 
 
 def _reopen(db: Database, run: int, state: RunState, reset: tuple[str, ...]) -> None:
@@ -101,6 +136,10 @@ def _reopen(db: Database, run: int, state: RunState, reset: tuple[str, ...]) -> 
     kept = [node_id for node_id in opened if node_id not in reset]
     failed = [(node_id, item) for node_id, node in state.nodes.items() for item in node.items(FAILED)]
     db.query("task_run_reopen", run=run, kept=_text(kept), failed=_text(failed))
+    spans.forget(db, run, but=set(kept))
+    for span in spans.of_run(db, run):
+        if not state.nodes[span.node].succeeded(span.first, span.items):
+            spans.explode(db, span)
     anew = [(run, n, item) for n in kept for item in state.nodes[n].items(WAITING, READY, RUNNING)]
     db.many("task_run_drop", anew)
     db.query("node_run_reopen", run=run, opened=_text(opened))
@@ -110,6 +149,8 @@ def _reopen(db: Database, run: int, state: RunState, reset: tuple[str, ...]) -> 
 
 
 def _write(db: Database, run: int, rows: _Rows) -> None:
+    for node, item in rows.dropped:
+        spans.explode_at(db, run, node, item)
     statements: tuple[tuple[str, list[Row]], ...] = (
         ("task_run_drop", [(run, node, item) for node, item in rows.dropped]),
         ("node_run_put", [(run, node, length) for node, length in rows.nodes.items()]),
@@ -130,10 +171,15 @@ def _write(db: Database, run: int, rows: _Rows) -> None:
         db.query("lease_drop_node", run=run, node=node, left=_text(left))
 
 
-def _project(run: int, batch: Sequence[ev.Event], state: RunState, at: float, keys: dict[int, list[str]]) -> _Rows:
-    rows = _Rows()
+def _project(
+    run: int, batch: Sequence[ev.Event], state: RunState, at: float, keys: dict[int, list[str]], packed: list[_Packed]
+) -> _Rows:
+    rows = _Rows(spans=_uneventful(batch, state, packed))
+    spanned = {index for one in rows.spans for index in one.places}
     for index, event in enumerate(batch):
-        if isinstance(event, ev.Succeeded):
+        if isinstance(event, (ev.Succeeded, ev.Reused)) and index in spanned:
+            _spanned(rows, run, event)
+        elif isinstance(event, ev.Succeeded):
             _succeeded(rows, run, event, state.nodes[event.node], at)
         elif isinstance(event, ev.Reused):
             _reused(rows, run, event, state.nodes[event.node], at)
@@ -146,7 +192,22 @@ def _project(run: int, batch: Sequence[ev.Event], state: RunState, at: float, ke
             _ended(rows, run, event, state.nodes[event.node], at)
         else:
             _project_rare(rows, run, event, at)
+    _release(rows, state)
     return rows
+
+
+def _uneventful(batch: Sequence[ev.Event], state: RunState, packed: list[_Packed]) -> list[_Packed]:
+    """Those stretches in which nothing but the success has happened to any item."""
+    if any(isinstance(event, ev.Reopened) for event in batch):
+        return []
+    lost = {(event.node, event.item) for event in batch if isinstance(event, ev.ResultLost)}
+    return [one for one in packed if not any(_deviates(state, event, lost) for event in one.events)]
+
+
+def _deviates(state: RunState, event: Success, lost: Collection[tuple[str, int]]) -> bool:
+    attempts = state.nodes[event.node].attempts.get(event.item, 0)
+    wanted = 1 if isinstance(event, ev.Succeeded) else 0
+    return attempts != wanted or (event.node, event.item) in lost
 
 
 def _project_rare(rows: _Rows, run: int, event: ev.Event, at: float) -> None:
@@ -177,10 +238,18 @@ def _starts(batch: Iterable[ev.Event], node: str, item: int) -> int:
     return sum(isinstance(e, ev.Started) and e.node == node and item in e.items for e in batch)
 
 
-def _release(rows: _Rows, run: NodeRun, token: int) -> None:
+def _release(rows: _Rows, state: RunState) -> None:
     """A lease over several items ends with the last of them."""
-    if token and token not in run.tokens.values():
-        rows.ended.add(token)
+    for node, tokens in rows.reported.items():
+        left = state.nodes[node].tokens.left
+        rows.ended.update(token for token in tokens if token and token not in left)
+
+
+def _spanned(rows: _Rows, run: int, e: Success) -> None:
+    rows.task_runs.pop((e.node, e.item), None)
+    _refer(rows, run, e)
+    if isinstance(e, ev.Succeeded):
+        rows.reported.setdefault(e.node, set()).add(e.token)
 
 
 def _succeeded(rows: _Rows, run: int, e: ev.Succeeded, node: NodeRun, at: float) -> None:
@@ -191,7 +260,7 @@ def _succeeded(rows: _Rows, run: int, e: ev.Succeeded, node: NodeRun, at: float)
         _text(e.metrics) if e.metrics else None,
     )  # fmt: skip
     _refer(rows, run, e)
-    _release(rows, node, e.token)
+    rows.reported.setdefault(e.node, set()).add(e.token)
 
 
 def _asked(rows: _Rows, run: int, e: ev.Asked) -> None:
@@ -226,7 +295,7 @@ def _reused(rows: _Rows, run: int, e: ev.Reused, node: NodeRun, at: float) -> No
 
 def _failed(rows: _Rows, run: int, e: ev.AttemptFailed, node: NodeRun, at: float, later: int) -> None:
     """Args: later: how many attempts of the task run were begun after this one, in the same batch."""
-    _release(rows, node, e.token)
+    rows.reported.setdefault(e.node, set()).add(e.token)
     if e.failure.kind == NOT_YET:  # as if it had not been looked at
         rows.task_runs.pop((e.node, e.item), None)
         rows.dropped.append((e.node, e.item))

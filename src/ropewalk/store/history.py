@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
+from ropewalk.store import spans
 from ropewalk.store.database import Database
 
 _ALL = 2**62  # above every number of a run
@@ -44,8 +46,21 @@ def last_failure(db: Database, pipeline: str, node: str, before: int = _ALL) -> 
 
 def durations(db: Database, pipeline: str, node: str, most: int = 200) -> list[Duration]:
     """How long the newest task runs of a node took; each one once, however often it was reused since."""
-    rows = db.query("node_samples", pipeline=pipeline, node=node, most=most)
-    return [Duration(run, item, wall_s or 0.0) for run, item, wall_s in dict.fromkeys(rows)]
+    rows: list[tuple[int, Duration]] = [
+        (run, Duration(source, item, wall_s or 0.0))
+        for run, source, item, wall_s in db.query("node_samples", pipeline=pipeline, node=node, most=most)
+    ]
+    left = most
+    for span in spans.newest(db, pipeline, node, most):
+        if left <= 0:
+            break
+        stretch = spans.stretch(db, span)
+        places = range(min(left, span.items))
+        computed = span.run if span.source is None else span.source
+        rows += [(span.run, Duration(computed, span.first + place, stretch.wall_s(place))) for place in places]
+        left -= span.items
+    newest = sorted(rows, key=lambda row: row[0], reverse=True)[:most]
+    return [*dict.fromkeys(duration for _, duration in newest)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,10 @@ def metrics(db: Database, keys: Iterable[str]) -> dict[tuple[str, int], dict[str
 
 def makers(db: Database, key: str) -> list[tuple[int, str, int]]:
     """Run, node and item of every task run that computed a key, oldest first."""
-    return [(run, node, item) for run, node, item in db.query("key_makers", key=key)]
+    rows = [(run, node, item) for run, node, item in db.query("key_makers", key=key)]
+    for span, _, places in spans.computed(db, {key}):
+        rows += [(span.run, span.node, span.first + place) for place in places]
+    return sorted(rows)
 
 
 def sources(db: Database, run: int, node: str) -> list[Source]:
@@ -120,4 +138,6 @@ def holders(db: Database, prefix: str, most: int = 1000) -> list[Holder]:
         for output, ref in json.loads(text).items():
             if ref["d"].startswith(prefix):
                 found.append(Holder(ref["d"], run, node, item, output, source))
-    return found
+    for digest, span, item, output in islice(spans.of_digest(db, prefix), most):
+        found.append(Holder(digest, span.run, span.node, item, output, span.source))
+    return sorted(found, key=lambda holder: (holder.run, holder.node, holder.item))[:most]

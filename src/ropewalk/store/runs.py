@@ -12,6 +12,7 @@ from typing import Any
 from ropewalk.core.errors import LeaseLostError, NotFoundError, UsageError
 from ropewalk.core.graph import Graph
 from ropewalk.core.values import decode, encode
+from ropewalk.store import spans
 from ropewalk.store.database import Database, Row
 
 OPEN_STATES = ("queued", "running", "paused")
@@ -258,6 +259,8 @@ def forget(db: Database, numbers: Sequence[int]) -> Iterator[int]:
 
 def _delete(db: Database, number: int) -> None:
     db.query("reuse_promote", number=number)
+    spans.promote(db, number)
+    spans.forget(db, number)
     db.query("run_delete", number=number)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ropewalk.core import events as ev
 from ropewalk.core.artifact import Failure, Outputs
+from ropewalk.store import spans
 from ropewalk.store.database import Database, Row
 
 
@@ -88,13 +89,18 @@ class Count:
 
 def listing(db: Database, run: int, node: str | None = None) -> list[TaskRun]:
     """The task runs of a run that have gone beyond waiting."""
-    return [_task_run(row) for row in db.query("task_run_list", run=run, node=node)]
+    rows = [_task_run(row) for row in db.query("task_run_list", run=run, node=node)]
+    packed = [_of_span(item) for span in spans.of_run(db, run, node) for item in spans.items(db, span)]
+    return sorted(rows + packed, key=lambda row: (row.node, row.item)) if rows and packed else rows or packed
 
 
 def get(db: Database, run: int, node: str, item: int) -> TaskRun | None:
     """One task run, or None when it has not gone beyond waiting."""
     row = db.one("task_run_get", run=run, node=node, item=item)
-    return None if row is None else _task_run(row)
+    if row is not None:
+        return _task_run(row)
+    packed = spans.item(db, run, node, item)
+    return None if packed is None else _of_span(packed)
 
 
 def counts(db: Database, run: int) -> list[Count]:
@@ -134,11 +140,17 @@ def computing(db: Database, run: int) -> list[tuple[list[str], int, dict[str, An
 
 def lookup(db: Database, keys: Iterable[str]) -> dict[str, Hit]:
     """For each key that a run has computed, its newest result."""
-    rows = db.query("cache_lookup", keys=json.dumps(list(keys)))
-    return {
-        key: Hit(ev.load_outputs(json.loads(outputs)), run, finished_at, wall_s or 0.0, json.loads(metrics or "{}"))
-        for key, outputs, run, finished_at, wall_s, metrics in rows
-    }
+    wanted = dict.fromkeys(keys)
+    found = {}
+    for key, outputs, run, finished_at, wall_s, metrics in db.query("cache_lookup", keys=json.dumps(list(wanted))):
+        loaded = ev.load_outputs(json.loads(outputs))
+        found[key] = Hit(loaded, run, finished_at, wall_s or 0.0, json.loads(metrics or "{}"))
+    for span, stretch, places in spans.computed(db, wanted):
+        for place in places:
+            key = stretch.keys[place]
+            if key not in found or found[key].run <= span.run:
+                found[key] = Hit(stretch.outputs(place), span.run, span.finished_at, stretch.wall_s(place), {})
+    return found
 
 
 def computed(db: Database, run: int) -> dict[str, Hit]:
@@ -155,10 +167,10 @@ def makers(db: Database, prefix: str) -> list[tuple[str, int, str, int, str]]:
     rows = db.query("blob_makers", low=prefix, high=prefix + "g")
     found: list[tuple[str, int, str, int, str]] = [(r[0], r[1], r[2], r[3], r[4]) for r in rows]
     for run, node, item, text in db.query("outputs_scan", text=f'"d":"{prefix}'):
-        for name, ref in json.loads(text).items():
-            if ref["d"].startswith(prefix) and (ref["d"], run, node, item, name) not in found:
-                found.append((ref["d"], run, node, item, name))
-    return found
+        digests = ((ref["d"], name) for name, ref in json.loads(text).items())
+        found += [(d, run, node, item, name) for d, name in digests if d.startswith(prefix)]
+    found += [(d, span.run, span.node, item, name) for d, span, item, name in spans.of_digest(db, prefix)]
+    return [*dict.fromkeys(found)]
 
 
 def live_digests(db: Database, without: Iterable[int] = ()) -> Iterator[str]:
@@ -173,3 +185,10 @@ def _task_run(row: Row) -> TaskRun:
         finished, wall or 0.0, cpu or 0.0, peak or 0, Failure.from_json(json.loads(failure)) if failure else None,
         detail or "", json.loads(metrics) if metrics else {},
     )  # fmt: skip
+
+
+def _of_span(item: spans.Item) -> TaskRun:
+    _, node, number, state, tries, key, outputs, source, started, finished, wall, cpu, peak, *_ = item.row()
+    return TaskRun(
+        node, number, state, tries, key, outputs, source, started, finished, wall, cpu or 0.0, peak or 0, None, "", {}
+    )

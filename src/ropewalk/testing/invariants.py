@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from ropewalk.core.noderun import NodeRun
 from ropewalk.core.state import RunState, fold
 from ropewalk.core.taskstate import CANCELLED, FAILED, FINAL, RUNNING, SKIPPED, SUCCEEDED
 from ropewalk.core.tolerance import failed_too_much
-from ropewalk.store import deadletters, runs, tasks
+from ropewalk.store import deadletters, runs, spans, tasks
 from ropewalk.store import events as log
 from ropewalk.store.database import Database
 
@@ -17,7 +18,14 @@ from ropewalk.store.database import Database
 def problems(db: Database, run: int) -> list[str]:
     """How the rows of a run differ from the fold of its events; empty: not at all."""
     state = stored_state(db, run)
-    return [*_run_problems(db, run, state), *_task_run_problems(db, run, state), *_lease_problems(db, run, state)]
+    listed = tasks.listing(db, run)
+    return [
+        *_run_problems(db, run, state),
+        *_task_run_problems(db, run, state, listed),
+        *_count_problems(db, run, listed),
+        *_span_problems(db, run),
+        *_lease_problems(db, run, state),
+    ]
 
 
 def stored_state(db: Database, run: int) -> RunState:
@@ -41,8 +49,10 @@ def _run_problems(db: Database, run: int, state: RunState) -> Iterator[str]:
         yield f"run {run} has nodes of lengths {found}, its events say {lengths}"
 
 
-def _task_run_problems(db: Database, run: int, state: RunState) -> Iterator[str]:
-    rows = {(row.node, row.item): row for row in tasks.listing(db, run)}
+def _task_run_problems(db: Database, run: int, state: RunState, listed: list[tasks.TaskRun]) -> Iterator[str]:
+    rows = {(row.node, row.item): row for row in listed}
+    if len(rows) < len(listed):
+        yield f"run {run} has task runs that are both in a row and in a span, or in two spans"
     for node_id, node in state.nodes.items():
         for item in range(node.length):
             row, wanted = rows.pop((node_id, item), None), _expected(node, item)
@@ -76,6 +86,45 @@ def _is_its_own(db: Database, run: int, wanted: dict[str, Any] | None) -> bool:
 
 def _shown(row: tasks.TaskRun, wanted: dict[str, Any] | None) -> dict[str, Any]:
     return {name: getattr(row, name) for name in wanted or ("state", "attempts")}
+
+
+def _count_problems(db: Database, run: int, listed: list[tasks.TaskRun]) -> Iterator[str]:
+    """What is said of task runs together has to be what they come to."""
+    groups: dict[tuple[str, str], list[tasks.TaskRun]] = {}
+    for row in listed:
+        groups.setdefault((row.node, row.state), []).append(row)
+    counts = {(count.node, count.state): count for count in tasks.counts(db, run)}
+    for group in groups.keys() | counts.keys():
+        found, wanted = counts.get(group), _count(groups.get(group, []))
+        shown = {name: 0.0 if found is None else getattr(found, name) or 0.0 for name in wanted}
+        if not all(
+            math.isclose(shown[name], wanted[name], rel_tol=0, abs_tol=1e-3) for name in wanted
+        ):  # times are rounded
+            yield f"{group} of run {run} come to {shown}, one by one they are {wanted}"
+
+
+def _count(rows: list[tasks.TaskRun]) -> dict[str, float]:
+    started = [row.started_at for row in rows if row.started_at is not None]
+    return {
+        "number": len(rows),
+        "reused": sum(row.source is not None for row in rows),
+        "wall_s": sum(row.wall_s for row in rows),
+        "cpu_s": sum(row.cpu_s for row in rows),
+        "peak_bytes": max((row.peak_bytes for row in rows), default=0),
+        "started_at": min(started, default=0),
+        "finished_at": max((row.finished_at for row in rows), default=0),
+        "keyed": sum(row.key is not None for row in rows),
+        "executed": len(started),
+    }
+
+
+def _span_problems(db: Database, run: int) -> Iterator[str]:
+    for span in spans.of_run(db, run):
+        stretch = spans.stretch(db, span)
+        if (stretch.first, stretch.count) != (span.first, span.items):
+            yield f"{span} is not what its batch has there, {stretch.count} items from {stretch.first}"
+        if span.source is None and span.id not in {found.id for found, _, _ in spans.computed(db, stretch.keys)}:
+            yield f"{span} is not found by the keys of its items"
 
 
 def _lease_problems(db: Database, run: int, state: RunState) -> Iterator[str]:

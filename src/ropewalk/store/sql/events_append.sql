@@ -1,1 +1,1 @@
-INSERT INTO events (run, seq, at, body) VALUES (:run, :seq, :at, :body)
+INSERT INTO events (run, seq, at, body, packed) VALUES (:run, :seq, :at, :body, :packed)

@@ -1,1 +1,1 @@
-SELECT seq, at, body FROM events WHERE run = :run AND seq > :after ORDER BY seq
+SELECT seq, at, body, packed FROM events WHERE run = :run AND seq > :after ORDER BY seq

@@ -4,5 +4,6 @@ WHERE r.pipeline = :pipeline AND r.number < :number AND NOT (
     r.state = 'succeeded'
     AND EXISTS (SELECT 1 FROM task_runs t WHERE t.run = r.number AND t.node = :node AND t.state = 'skipped')
     AND NOT EXISTS (SELECT 1 FROM task_runs t WHERE t.run = r.number AND t.node = :node AND t.state != 'skipped')
+    AND NOT EXISTS (SELECT 1 FROM spans s WHERE s.run = r.number AND s.node = :node)
 )
 ORDER BY r.number DESC LIMIT 1

@@ -1,0 +1,1 @@
+DELETE FROM span_keys WHERE prefix = ? AND span = ?

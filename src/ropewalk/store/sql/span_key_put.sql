@@ -1,0 +1,1 @@
+INSERT OR IGNORE INTO span_keys (prefix, span) VALUES (?, ?)

@@ -1,0 +1,1 @@
+SELECT substr(packed, :at_byte + 1) FROM events WHERE run = :run AND seq = :seq

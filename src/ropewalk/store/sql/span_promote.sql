@@ -1,0 +1,1 @@
+UPDATE spans SET source = NULL WHERE id = :id
