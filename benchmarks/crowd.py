@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +145,7 @@ def _copy(database: Path, copies: Sequence[tuple[Any, ...]]) -> None:
 
 
 def _copy_table(connection: Any, table: str, key: str, changed: dict[str, str]) -> None:
-    names = _columns(connection, table)
+    names = [name for name in _columns(connection, table) if name != "id"]  # which SQLite gives
     values = ", ".join(changed.get(name, f't."{name}"') for name in names)
     connection.execute(
         f'INSERT INTO "{table}" ({", ".join(names)}) '  # names that the schema has
@@ -154,3 +155,7 @@ def _copy_table(connection: Any, table: str, key: str, changed: dict[str, str]) 
 
 def _columns(connection: Any, table: str) -> list[str]:
     return [row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')]
+
+
+if __name__ == "__main__":  # a process of its own, since the memory of those that come after counts from its start
+    fill(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.crowd import LARGE, Said, command, fill
+from benchmarks.crowd import LARGE, Said, command
 
 SLOW_S = 1.0  # what takes longer is called a few times only
 FEW = 3
@@ -194,7 +194,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary) / "project"
         if not folder.exists():
-            fill(folder, given.runs, given.large)
+            size = (str(given.runs), str(given.large))
+            subprocess.run([sys.executable, "-m", "benchmarks.crowd", str(folder), *size], check=True)
         figures = []
         chosen = [(in_this_process, case) for case in cases(given.runs)]
         print(f"{given.runs:,} runs; milliseconds: p50 and p95, and for wall time the largest", flush=True)

@@ -184,7 +184,7 @@ PEER = Peer(
                 "log": log,
                 "plan": plan,
             },
-            limits={"chain": 1000, "fanout": 10_000, "layered": 5000, "plan": 1000},
+            limits={"chain": 1000, "fanout": 10_000, "layered": 5000, "plan": 10_000},
         ),
         Variant(
             name="flytekit-cache",
@@ -201,7 +201,7 @@ PEER = Peer(
                 "crash": partial(cached, body=bodies.nap),
                 "resume": partial(cached, body=bodies.nap),
             },
-            limits={"chain": 1000, "fanout": 1000, "rerun": 1000},
+            limits={"chain": 1000, "fanout": 10_000, "rerun": 10_000},
         ),
     ),
 )

@@ -70,7 +70,7 @@ def growth(rows: Sequence[Row]) -> str:
 
 
 def _share(part: str) -> Column:
-    return part, lambda r: f"{r['parts'].get(part, 0.0) / r['tasks'] * 1e6:.0f} µs"
+    return part, lambda r: f"{r['parts'][part] / r['tasks'] * 1e6:.0f} µs" if part in r["parts"] else "–"
 
 
 def saturation(rows: Sequence[Row]) -> str:

@@ -12,7 +12,7 @@ FRAME_STEPS = 5
 
 
 def dag(name: str) -> DAG:
-    lost = {"retries": 1, "retry_delay": timedelta(0)}  # for tasks whose process has gone
+    lost = {"retries": 3, "retry_delay": timedelta(0)}  # for tasks whose process has gone
     params = {"n": 1, "folder": ""}
     return DAG(name, schedule=None, params=params, default_args=lost, is_paused_upon_creation=False)
 
