@@ -92,7 +92,7 @@ def cases(runs: int) -> Iterator[Case]:
     yield Case("artifacts", ("artifacts", str(last)), "square")
     yield Case("approvals", ("approvals",), "Go on?")
     yield Case("dlq", ("dlq", "list"), "is broken")
-    yield Case("diff of two small runs", ("diff", "1", "2"), "fanout")
+    yield Case("diff of two small runs", ("diff", "1", "2"), "no result differs")
     yield Case("plan: hello", ("plan", "pipeline.py:hello"), "hello")
     yield Case("run: hello, which is new each time", ("run", "hello", "--no-cache", "--executor", "inline"), "hello")
     yield Case("run: 10,000 reused", ("run", *LARGE), "cached", once=True)
