@@ -75,7 +75,7 @@ def cases(runs: int) -> Iterator[Case]:
         "paused",
     )
     yield Case("runs: since a week", ("runs", "--since", "7d"), f"{last}  ")
-    yield Case("runs: failed since a minute", ("runs", "--since", "1m", "--state", "failed"), "no such runs")
+    yield Case("runs: failed since a moment", ("runs", "--since", "1ms", "--state", "failed"), "no such runs")
     yield Case("runs: large ones", ("runs", "--pipeline", "fanout"), f"{last}  ")
     yield Case("runs: JSON", ("runs", "--json"), '"run"')
     yield Case("runs: a thousand", ("runs", "--limit", "1000"), f"{last}  ")

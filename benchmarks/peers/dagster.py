@@ -146,9 +146,7 @@ def jobs(executor: str) -> dict[str, Job]:
     return {**executed, "resume": partial(resume, executor=executor)}
 
 
-PLACE = (
-    "execute_job; instance in a folder (SQLite: WAL, synchronous=FULL), values in pickle files (FilesystemIOManager)"
-)
+PLACE = "execute_job; SQLite in a folder (WAL, synchronous=FULL), values in pickle files, console log level ERROR"
 RECORDS = "events of each op in SQLite, each fsynced; value in a pickle file, not fsynced"
 
 PEER = Peer(
