@@ -27,7 +27,8 @@ def table(results: Results) -> str:
 def _cell(results: Results, subject: Subject, workload: str) -> str:
     """The ratio at the largest size that both have finished; without one what happened at the smallest."""
     if not offers(subject, workload):
-        return "–"
+        shares = workload == "import" and any(s.imports for s in results.subjects if s.peer == subject.peer)
+        return "″" if shares else "–"  # what is imported is the same for all variants
     ns = results.shared_sizes(workload)
     for n in ns:
         wall_s, ours = results.median(subject.name, workload, n, _wall), results.median(OURS, workload, n, _wall)

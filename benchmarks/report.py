@@ -82,9 +82,10 @@ def _table(results: Results, workload: str) -> str:
             cells += [_fact(results, subject.name, workload, ns[-1], figure) for figure in facts.values()]
             name = f"**{subject.name}**" if subject.peer == OURS else subject.name
             lines.append(f"| {name} | {subject.keeps} | {' | '.join(cells)} |")
-    missing = [s.name for s in results.subjects if not overview.offers(s, workload) and s.peer not in ALWAYS]
+    offered = {s.peer for s in results.subjects if overview.offers(s, workload)} if workload == "import" else set()
+    missing = [s for s in results.subjects if not overview.offers(s, workload) and s.peer not in (*ALWAYS, *offered)]
     if missing:
-        lines.append(f"\nNot offered by {', '.join(missing)}.")
+        lines.append(f"\nNot offered by {', '.join(s.name for s in missing)}.")
     return "\n".join(lines)
 
 

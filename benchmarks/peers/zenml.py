@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,11 +24,11 @@ def start(folder: Path) -> Iterator[None]:
         "ZENML_CUSTOM_SOURCE_ROOT": str(Path(__file__).parents[2]),
         "ZENML_ANALYTICS_OPT_IN": "false",
         "ZENML_ENABLE_REPO_INIT_WARNINGS": "false",
-        "ZENML_LOGGING_VERBOSITY": "ERROR",
         "ZENML_DYNAMIC_PIPELINE_WORKER_COUNT": "2",
     }
     from zenml.client import Client
 
+    logging.getLogger("zenml").setLevel(logging.ERROR)
     _ = Client().active_stack
     yield
 
