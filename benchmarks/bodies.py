@@ -111,7 +111,7 @@ def digest_frame(frame: Any) -> float:
 
 
 def layers(n: int) -> list[list[tuple[int, ...]]]:
-    """For each of ten layers of n/10 nodes the parents of each node, as positions in the layer before; none in the first."""
+    """For each of ten layers of n/10 nodes the parents of each, as positions in the layer before; none in the first."""
     random, width = Random(n), n // 10
     later = [[tuple(random.randrange(width) for _ in range(3)) for _ in range(width)] for _ in range(9)]
     return [[() for _ in range(width)], *later]

@@ -78,7 +78,8 @@ def _panel(results: Results, title: str, costs: Sequence[Cost], top: int) -> Ite
     for power in range(low, high + 1):
         at = x(10**power / 1000)
         yield f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{top + TOP - 14}" y2="{bottom}"/>'
-        yield f'<text class="faint" x="{at:.1f}" y="{top + TOP - 20}" text-anchor="middle">{_number(10.0**power)} ms</text>'
+        place = f'x="{at:.1f}" y="{top + TOP - 20}" text-anchor="middle"'
+        yield f'<text class="faint" {place}>{_number(10.0**power)} ms</text>'
     for row, one in enumerate(costs):
         y, width = top + TOP + ROW * row, max(x(one.each_s) - LEFT, 2)
         each_ms = one.each_s * 1000

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 from benchmarks import catalogue
-from benchmarks.host import ROOT
 
 
 def install(wanted: str) -> int:
@@ -40,7 +39,7 @@ def _install(name: str) -> bool:
     if packages <= _installed(venv):
         print(f"bench-peers: {name} is there, as pinned")
     else:
-        print(f"bench-peers: {name}: {len(packages)} packages into {venv.relative_to(ROOT)}", flush=True)
+        print(f"bench-peers: {name}: {len(packages)} packages into {venv.parent.name}/{venv.name}", flush=True)
         if not _make(venv, pins):
             return False
     stamp.write_text(wanted)

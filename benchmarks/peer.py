@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 Keeps: TypeAlias = Literal["nothing", "process", "power"]
-"""What survives: nothing; what had finished when the process is killed; that, and a power cut (fsync before it counts)."""
+"""What survives: nothing; what had finished when it is killed; that, and a power cut (fsync before it counts)."""
 
 Job: TypeAlias = Callable[[int, Path], Any]
 """Does a workload of size n with an empty folder (or the one of the first run), and returns the value to be checked."""

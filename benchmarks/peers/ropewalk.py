@@ -16,7 +16,7 @@ from benchmarks.peer import Job, Keeps, Peer, Variant
 
 if TYPE_CHECKING:
     from ropewalk import Client
-    from ropewalk.engine.client import Options, Work
+    from ropewalk.engine.client import Options
 
 WORKERS = 2
 PIPELINES = Path(__file__).parent.parent / "pipelines.py"
@@ -83,7 +83,7 @@ class Way:
         return {**command, **run, **again}
 
 
-def work(name: str, n: int) -> Work:
+def work(name: str, n: int) -> Any:
     """A pipeline of `benchmarks.pipelines`, traced."""
     from benchmarks import pipelines
     from ropewalk.author.pipeline import trace
