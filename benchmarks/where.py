@@ -11,7 +11,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 from types import FrameType
 from typing import Self
@@ -50,7 +49,7 @@ class Sampler:
     """Counts seconds by kind while it is entered."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = dict.fromkeys(KINDS, 0.0)
         self._last = 0.0
 
     def __enter__(self) -> Self:
@@ -79,7 +78,7 @@ def kind_of(frame: FrameType | None) -> str:
     return "the rest"
 
 
-def profile(workload: str, n: int, executor: str) -> Counter[str]:
+def profile(workload: str, n: int, executor: str) -> dict[str, float]:
     """Seconds by kind of one run, from its graph to its result."""
     way = Way(executor)
     name = "fanout" if workload == "rerun" else workload
@@ -96,7 +95,7 @@ def profile(workload: str, n: int, executor: str) -> Counter[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("workloads", nargs="*", default=DEFAULT, help="chain=1000 inline:fanout=10000")
-    table: list[tuple[str, int, Counter[str]]] = []
+    table: list[tuple[str, int, dict[str, float]]] = []
     for text in parser.parse_args().workloads:
         executor, _, rest = text.rpartition(":")
         name, _, size = rest.partition("=")
@@ -106,14 +105,14 @@ def main() -> int:
     return 0
 
 
-def markdown(table: list[tuple[str, int, Counter[str]]]) -> str:
+def markdown(table: list[tuple[str, int, dict[str, float]]]) -> str:
     """Microseconds a task, or milliseconds where there are few, with a column for each kind that occurs."""
-    kinds = [kind for kind in KINDS if any(seconds[kind] / seconds.total() > 0.005 for _, _, seconds in table)]
+    kinds = [kind for kind in KINDS if any(seconds[kind] / sum(seconds.values()) > 0.005 for _, _, seconds in table)]
     lines = [f"| workload | all | {' | '.join(kinds)} |", "|---|--:|" + "--:|" * len(kinds)]
     for name, n, seconds in table:
         per, unit = (n / 1e6, "µs") if n >= 500 else (1e-3, "ms")
-        cells = [_cell(seconds[kind] / per, seconds[kind] / seconds.total()) for kind in kinds]
-        lines.append(f"| `{name}` | {seconds.total() / per:,.0f} {unit} | {' | '.join(cells)} |")
+        cells = [_cell(seconds[kind] / per, seconds[kind] / sum(seconds.values())) for kind in kinds]
+        lines.append(f"| `{name}` | {sum(seconds.values()) / per:,.0f} {unit} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

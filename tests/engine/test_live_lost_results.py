@@ -136,6 +136,79 @@ def test_of_a_mapped_task_only_the_items_that_are_spoiled_are_made_again(tmp_pat
     assert set(live.done()[9:]) == {"make 3", "double", "rest"}
 
 
+@task
+def block(ledger: str, n: int) -> bytes:
+    note(ledger, f"block {n}")
+    return bytes([n]) * LARGE
+
+
+@task
+def gather(ledger: str, parts: list[bytes], more: dict[str, list[bytes]]) -> int:
+    if not Path(f"{ledger}.repaired").exists():
+        raise ValueError("not yet")
+    return sum(len(part) for part in [*parts, *more["those"]])
+
+
+@pipeline
+def wide(ledger: str) -> int:
+    return gather(ledger, block(ledger, each(list(range(20)))), {"those": block(ledger, each([20, 21]))})
+
+
+@both_executors
+def test_of_many_inputs_all_that_are_missing_are_made_again_in_one_round(tmp_path: Path, executor: str) -> None:
+    live = Live(tmp_path)
+    before = live.run(wide, executor, ledger=live.ledger)
+    missing = {*range(1, 12), 21}
+    made = [outputs for node in before.nodes if node != "gather" for outputs in before.artifacts(node)]
+    with live.client() as client:
+        for n, outputs in enumerate(made):
+            if n in missing:
+                remove(client.blobs.path(outputs["result"].digest))
+    Path(f"{live.ledger}.repaired").touch()
+
+    watch = Watch()
+    result = live.resume(wide, executor, watch, ledger=live.ledger)
+
+    assert (before.state, result.state, result.output) == ("failed", "succeeded", 22 * LARGE)
+    assert sorted(live.done()[22:]) == sorted(f"block {n}" for n in missing)
+    assert [e.node for e in watch.of(ev.AttemptFailed) if e.failure.kind == "input"] == ["gather"], (
+        "one look was enough"
+    )
+
+
+@task
+def page(ledger: str, n: int) -> dict[str, list[int]]:
+    note(ledger, f"page {n}")
+    return {"numbers": [n] * LARGE, "rest": []}
+
+
+@task
+def count(ledger: str, pages: list[list[int]]) -> int:
+    if not Path(f"{ledger}.repaired").exists():
+        raise ValueError("not yet")
+    return sum(map(len, pages))
+
+
+@pipeline
+def book(ledger: str) -> int:
+    return count(ledger, [page(ledger, n)["numbers"] for n in range(9)])
+
+
+def test_so_are_those_that_only_the_scheduler_looked_into(tmp_path: Path) -> None:
+    """It takes parts of JSON for the key, so that no attempt gets as far as to tell of one that is missing."""
+    live = Live(tmp_path)
+    before = live.run(book, ledger=live.ledger)
+    spoil_results(live, before, remove, *(node for node in before.nodes if node != "count"))
+    Path(f"{live.ledger}.repaired").touch()
+
+    watch = Watch()
+    result = live.resume(book, listener=watch, ledger=live.ledger)
+
+    assert (before.state, result.state, result.output) == ("failed", "succeeded", 9 * LARGE)
+    assert sorted(live.done()[9:]) == [f"page {n}" for n in range(9)]
+    assert not [e for e in watch.of(ev.AttemptFailed) if e.failure.kind == "input"]
+
+
 def test_a_disk_that_spoils_whatever_is_written_ends_the_run_with_a_reason(tmp_path: Path) -> None:
     live = Live(tmp_path)
 

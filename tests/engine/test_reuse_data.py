@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from ropewalk.core.state import RunState
-from ropewalk.engine.client import Options, make_executor
+from ropewalk.engine.client import Options
+from ropewalk.engine.driving import make_executor
 from ropewalk.engine.explain.planning import make_plan
 from ropewalk.engine.owner import this_process
 from ropewalk.engine.prepare import Preparer

@@ -91,6 +91,9 @@ def everything(db: Database, first: int, second: int) -> list[object]:
     return [
         *[tasks.listing(db, run) for run in (first, second)],
         *[tasks.listing(db, first, name) for name in ("m", "n")],
+        *[tasks.page(db, run, "m", *given) for run in (first, second) for given in ((), (7,), (30, 5), (ITEMS, 1))],
+        tasks.urgent(db, first, "m", 5),
+        [tasks.how_many(db, first, "m", item) for item in (0, 7, ITEMS - 1, ITEMS, ITEMS + 9)],
         *[tasks.get(db, run, "m", item) for run in (first, second) for item in (0, 7, ITEMS - 1, ITEMS)],
         *[tasks.counts(db, run) for run in (first, second)],
         tasks.lookup(db, keys),

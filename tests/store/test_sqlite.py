@@ -75,6 +75,14 @@ def test_commits_are_synced_and_sqlite_is_one_that_cannot_corrupt_its_log(db: Da
     assert tuple(map(int, apsw.sqlite_lib_version().split("."))) >= (3, 51, 3)
 
 
+def test_a_durability_of_a_newer_version_is_refused_by_name(db: Database) -> None:
+    with pytest.raises(VersionError, match="`quantum`") as caught, db.keeping("quantum"):
+        pass
+
+    assert "pip install --upgrade ropewalk" in caught.value.help
+    assert db._connection.pragma("synchronous") == 2
+
+
 def test_opening_a_store_again_changes_nothing(path: Path) -> None:
     use(path)
     before = schema(path)

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from ropewalk.artifacts.format import Format, Inexact, Sink, Source, count, shorten
 from ropewalk.core import values
+from ropewalk.core.compact import compact
 
-_dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _PEEK_CHARS = 20_000
 _SIZED = (dict, list, tuple, set, frozenset)
 _PLAIN = frozenset(_SIZED) | {type(None), bool, int, float, str, bytes, bytearray, complex, range, datetime, date, time}
@@ -29,7 +29,7 @@ def to_json(value: Any) -> bytes:
     """
     try:
         encoded = values.encode(value)
-        text = _dumps(encoded).encode()
+        text = compact(encoded).encode()
     except Exception:  # noqa: BLE001 - not plain, too deep, too many digits, or broken in itself
         raise Inexact from None
     if b'"$":"path"' in text:

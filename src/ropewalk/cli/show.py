@@ -68,8 +68,9 @@ def _show_run(session: Session, place: Place) -> None:
     if run.state == "failed":
         from ropewalk.cli.errors import error_block
         from ropewalk.cli.failures import blocks
+        from ropewalk.engine.explain.outcome import outcome
 
-        for error in blocks(client, run, client.past.state(run)):
+        for error in blocks(client, run, outcome(client, run)):
             out.write("\n" + error_block(error, out))
 
 

@@ -24,7 +24,6 @@ from ropewalk.store import approvals, tasks
 from ropewalk.store.tasks import TaskRun
 
 MOST_ITEMS = 20
-_ORDER = {"failed": 0, "ready": 1, "cancelled": 2, "skipped": 3, "succeeded": 4}
 
 
 def show_items(session: Session, place: Place, limit: int | None = None, first: int | None = None) -> None:
@@ -35,27 +34,26 @@ def show_items(session: Session, place: Place, limit: int | None = None, first: 
         first: items from this one on; None: those that failed come first.
     """
     assert place.node is not None
-    rows = tasks.listing(session.client.db, place.run.number, place.node)
-    length = tasks.lengths(session.client.db, place.run.number).get(place.node)
-    if first is not None:
-        rows = [row for row in rows if row.item >= first]
+    db, run, node = session.client.db, place.run.number, place.node
+    length = tasks.lengths(db, run).get(node)
     if session.as_json:
-        shown = rows[:limit]
+        rows = tasks.page(db, run, node, first or 0, None if limit is None else limit + 1)
         session.emit({
-            "run": place.run.number,
-            "task": place.node,
+            "run": run,
+            "task": node,
             "items": length,
-            "task_runs": [row.to_json() for row in shown],
+            "task_runs": [row.to_json() for row in rows[:limit]],
             "next": rows[limit].item if limit is not None and len(rows) > limit else None,
-            "attempts": attempts_json(session.client, place.run.number, place.node),
+            "attempts": attempts_json(session.client, run, node),
         })  # fmt: skip
         return
-    out, items = session.out, show_count(length or 0, "item")
-    out.write(f"{out.paint(place.node, 'bold')}  run {place.run.number}  {place.run.name}     {items}")
-    urgent = rows if first is not None else sorted(rows, key=lambda row: (_ORDER.get(row.state, 9), row.item))
-    _write_items(session, place, urgent[: limit or MOST_ITEMS], length or 0)
-    if (left := len(rows) - (limit or MOST_ITEMS)) > 0:
-        from_ = urgent[limit or MOST_ITEMS].item if urgent == rows else 0
+    out, items, most = session.out, show_count(length or 0, "item"), limit or MOST_ITEMS
+    out.write(f"{out.paint(node, 'bold')}  run {run}  {place.run.name}     {items}")
+    rows = tasks.page(db, run, node, first or 0, most + 1)
+    shown = rows[:most] if first is not None else tasks.urgent(db, run, node, most)
+    _write_items(session, place, shown, length or 0)
+    if (left := tasks.how_many(db, run, node, first or 0) - most) > 0:
+        from_ = rows[most].item if shown == rows[:most] else 0
         out.write(f"  … {left:,} more: ropewalk show {place} --from {from_}")
 
 
@@ -146,23 +144,23 @@ def _outputs(row: TaskRun) -> Iterator[str]:
 
 
 def _attempts(client: Client, place: Place) -> Iterator[str]:
-    for _, item, attempt, at, failure, wall_s in tasks.attempts(client.db, place.run.number, place.node):
-        if item == (place.item or 0) and failure.kind != PART:
+    for _, _, attempt, at, failure, wall_s in tasks.attempts(client.db, place.run.number, place.node, place.item or 0):
+        if failure.kind != PART:
             yield f"{attempt}  {show_moment(at)}  after {show_duration(wall_s)}  {failure.kind}: {headline(failure)}"
 
 
-def attempts_json(client: Client, run: int, node: str | None) -> list[dict[str, Any]]:
+def attempts_json(client: Client, run: int, node: str | None, item: int | None = None) -> list[dict[str, Any]]:
     """Attempts that did not succeed."""
     return [
-        {"task": n, "item": item, "attempt": attempt, "at": at, "wall_s": wall_s, "failure": failure.to_json()}
-        for n, item, attempt, at, failure, wall_s in tasks.attempts(client.db, run, node)
+        {"task": n, "item": number, "attempt": attempt, "at": at, "wall_s": wall_s, "failure": failure.to_json()}
+        for n, number, attempt, at, failure, wall_s in tasks.attempts(client.db, run, node, item)
     ]
 
 
 def task_run_json(client: Client, place: Place, row: TaskRun | None, recorded: Recorded) -> dict[str, Any]:
     """One task run as JSON-able data."""
     item = place.item or 0
-    attempts = [a for a in attempts_json(client, place.run.number, place.node) if a["item"] == item]
+    attempts = attempts_json(client, place.run.number, place.node, item)
     data: dict[str, Any] = {"node": place.node, "item": item, "state": "waiting"} if row is None else row.to_json()
     places = {(q.node, q.item): q.to_json() for q in approvals.of_run(client.db, place.run.number)}
     more = {"approval": places[place.node or "", item]} if (place.node, item) in places else {}

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import ArtifactRef, Failure, Outputs, Usage
+from ropewalk.core.compact import compact
 from ropewalk.core.errors import VersionError
 from ropewalk.core.expr import Expr
 from ropewalk.core.graph import Body, body_from_json, body_to_json
@@ -210,8 +211,6 @@ Event: TypeAlias = (
     | DeadlineMissed | Undoing
 )  # fmt: skip
 
-_compact = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-
 
 def dump_outputs(outputs: Outputs) -> dict[str, Any]:
     return {name: ref.to_json() for name, ref in outputs.items()}
@@ -313,7 +312,7 @@ _LOAD: dict[str, Callable[[list[Any]], Event]] = {
 
 def dump(events: Iterable[Event]) -> str:
     """Events as one JSON text."""
-    return _compact([_DUMP[type(e)](e) for e in events])
+    return compact([_DUMP[type(e)](e) for e in events])
 
 
 def load(text: str) -> list[Event]:

@@ -12,11 +12,14 @@ from ropewalk.core.wiring import Wiring, pick_of
 
 def obstacle(state: RunState, node: Node, wiring: Wiring) -> str:
     """Why a node whose barriers are settled must be skipped; empty: it may run."""
+    rule = node.policy.run_if
+    alone = not (wiring.aligned or wiring.picked)
+    if alone and rule == "all_succeeded" and all(state.nodes[up].all_succeeded for up in wiring.barriers):
+        return ""  # as a rule
     if ended := next((up for up in wiring.aligned if state.nodes[up].whole), ""):
         return f"needs {ended}"
     failed = [up for up in wiring.barriers if ended_badly(state.nodes[up])]
     failed += [up for up, item in wiring.picked if state.nodes[up].state(item) in (FAILED, CANCELLED)]
-    rule = node.policy.run_if
     if rule in ("all_done", "always"):
         return ""
     if rule == "any_failed":

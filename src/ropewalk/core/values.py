@@ -20,10 +20,10 @@ from pathlib import Path, PurePath
 from typing import Any
 from uuid import UUID
 
+from ropewalk.core.compact import compact
 from ropewalk.core.errors import DefinitionError, UnstorableError
 
 _PLAIN = frozenset({type(None), bool, int, float, str})
-_dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 MAX_DEPTH = 200
 
 
@@ -34,8 +34,8 @@ def canonical(value: Any) -> bytes:
         UnstorableError: some part of it is not a plain value; the message names the path to it.
     """
     if type(value) in _PLAIN:
-        return _dumps(value).encode()
-    return _dumps(encode(value)).encode()
+        return compact(value).encode()
+    return compact(encode(value)).encode()
 
 
 def digest(data: bytes) -> str:
@@ -63,7 +63,7 @@ def encode(value: Any, path: str = "value", depth: int = 0) -> Any:
         return _tag("tuple", [encode(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(value)])
     if kind in (set, frozenset):
         items = [encode(v, f"{path}{{…}}", depth + 1) for v in value]
-        return _tag(kind.__name__, sorted(items, key=_dumps))
+        return _tag(kind.__name__, sorted(items, key=compact))
     for types, name, to_data, _ in _SIMPLE:
         if kind in types:
             return _tag(name, to_data(value))

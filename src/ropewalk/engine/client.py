@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ropewalk.artifacts.blobs import Blobs
 from ropewalk.artifacts.materialize import load
-from ropewalk.core import events as ev
 from ropewalk.core.artifact import ArtifactRef
-from ropewalk.core.errors import StoreError, UsageError
+from ropewalk.core.errors import UsageError
 from ropewalk.core.graph import Graph
-from ropewalk.core.state import RunState, fold, regraph
-from ropewalk.core.taskstate import FAILED
+from ropewalk.core.state import RunState, fold
 from ropewalk.engine.home import Home, find_home
-from ropewalk.engine.owner import is_alive, this_process, whoami
+from ropewalk.engine.owner import is_alive
 from ropewalk.engine.past import Past
 from ropewalk.engine.result import RunResult
-from ropewalk.store import deadletters, runs, tasks
 from ropewalk.store import events as log
+from ropewalk.store import runs
 from ropewalk.store.database import DURABILITIES, Database, open_database
 
 if TYPE_CHECKING:
+    from ropewalk.engine.driving import Driver
     from ropewalk.engine.executors.base import Executor
-    from ropewalk.engine.scheduler import Listener, Scheduler
+    from ropewalk.engine.scheduler import Listener
     from ropewalk.plan.plan import Plan
-
-# What only drives runs is imported by the methods that do: it is half of the time that a look at runs takes to start.
-_ABANDONED: set[tuple[Path, int]] = set()  # runs that this process could not even disown, since the disk was full
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +121,11 @@ class Client:
         Args:
             around: puts something between the scheduler and the executor.
         """
-        from ropewalk.engine.provenance import collect
-        from ropewalk.engine.punctual import check_times
-
-        self.check_schedulable(work, options)
-        check_times(work.graph, self._clock())
-        with self._executor(work, options) as executor:
-            new = runs.NewRun(
-                work.graph, dict(work.params), dict(work.overrides), work.target, options.seed, this_process(),
-                collect(Path.cwd(), self.blobs) | {"durability": options.durability}, whoami(),
-            )  # fmt: skip
-            run = runs.create(self.db, new, self._clock())
-            outer = executor if around is None else around(executor)
-            return self._drive(run, RunState(work.graph), outer, options, listener, [])
+        return self._driver.run(work, options, listener, around)
 
     def plan(self, work: Work, options: Options = Options()) -> Plan:
         """What a run would do with each task, why, and how long it should take; nothing is executed or recorded."""
-        from ropewalk.engine.explain.planning import make_plan  # it is built on this client
+        from ropewalk.engine.explain.planning import make_plan  # loaded only here, as what drives runs in `_driver`
 
         return make_plan(self, work, options)
 
@@ -167,57 +149,15 @@ class Client:
         Raises:
             UsageError: it is still running, or has nothing left to do.
         """
-        from ropewalk.core.reopen import stale, with_owners
-        from ropewalk.engine.changed import changed_nodes
-
-        self.check_resumable(run, tolerated=only is not None)
-        self.check_schedulable(work, options)
-        with self._executor(work, options) as executor:
-            run = runs.take_over(self.db, run, this_process())
-            _ABANDONED.discard((self.home.root, run.number))
-            old = self.state(run)  # not before: until now somebody else may have written
-            rested = bool(old.resting) and only is None  # what has failed is not begun anew by an answer
-            first = _woken(old)
-            options = replace(options, seed=run.seed)
-            if old.undone and not old.finished:
-                return self._drive(run, old, executor, options, listener, first)
-            state = regraph(old, work.graph)
-            if _is_over(old, rested) or work.graph.digest != old.base.digest:
-                chosen = None if only is None else {node: sorted(items) for node, items in only.items()}
-                changed = changed_nodes(old.base, work.graph, code=only is None)
-                reopened = ev.Reopened(work.graph.digest, stale(state, changed), with_owners(state, chosen))
-                with self.db.transaction():
-                    runs.put_graph(self.db, work.graph)
-                state.apply(reopened)
-                first.append(reopened)
-            return self._drive(run, state, executor, options, listener, first)
+        return self._driver.resume(run, work, options, listener, only)
 
     def check_schedulable(self, work: Work, options: Options = Options()) -> None:
         """Refuse work with a task that asks for more than there is, or for slots of a pool that there is not."""
-        from ropewalk.engine.capacity import all_nodes, check_schedulable, measure
-        from ropewalk.engine.pools import sizes
-
-        if any(not node.policy.resources.is_plain for node in all_nodes(work.graph)):
-            pools = sizes(self.db) if self.home.database.exists() else {}
-            slots = 1 if options.executor == "inline" else options.workers or len(os.sched_getaffinity(0))
-            check_schedulable(work.graph, measure(slots, self.home.root), pools)
+        self._driver.check_schedulable(work, options)
 
     def check_resumable(self, run: runs.Run, *, tolerated: bool = False) -> None:
         """Refuse what cannot be continued; what has succeeded can be for the sake of `tolerated` failures."""
-        if run.is_open and is_alive(run.owner) and (self.home.root, run.number) not in _ABANDONED:
-            raise UsageError(
-                f"run {run.number} is still running (process {run.owner.get('pid')})",
-                code="P303",
-                help=[f"ropewalk show {run.number}", f"ropewalk cancel {run.number}"],
-            )
-        if run.state == "succeeded" and not tolerated:
-            parked = deadletters.count(self.db, run.number)
-            more = [f"ropewalk dlq retry {run.number}     tries again what it tolerated to fail"] if parked else []
-            raise UsageError(
-                f"run {run.number} has succeeded: there is nothing to continue",
-                code="P304",
-                help=[*more, "ropewalk run     starts a new one"],
-            )
+        self._driver.check_resumable(run, tolerated=tolerated)
 
     def cancel(self, run: runs.Run, by: str, work: Callable[[], Work] | None = None) -> bool:
         """Ask a run to stop; False when it had ended. One whose scheduler is gone is ended at once.
@@ -228,26 +168,7 @@ class Client:
         Raises:
             UsageError: effects are to be taken back, and there is no pipeline.
         """
-        from ropewalk.engine.executors.nobody import NoExecutor
-
-        if not run.is_open:
-            return False
-        if is_alive(run.owner):
-            return runs.ask_cancel(self.db, run.number, by)
-        state = self.state(run)
-        needed = bool(state.effects or state.undone)
-        if needed and work is None:
-            raise UsageError(
-                f"run {run.number} has effects to take back, which needs its pipeline",
-                code="P305", help=[f"ropewalk cancel {run.number}"],
-            )  # fmt: skip
-        options = Options(seed=run.seed)
-        with self._executor(work(), options) if needed and work else contextlib.nullcontext(NoExecutor()) as executor:
-            run = runs.take_over(self.db, run, this_process())
-            runs.ask_cancel(self.db, run.number, by)
-            state = self.state(run)
-            self._drive(run, state, executor, options, None, _woken(state))
-        return True
+        return self._driver.cancel(run, by, work)
 
     def pause(self, run: runs.Run, by: str) -> bool:
         """Ask a run to rest once what is running has ended; False when nothing drives it."""
@@ -274,103 +195,9 @@ class Client:
         """The value of an artifact."""
         return load(ref, self.blobs)
 
-    def _drive(
-        self,
-        run: runs.Run,
-        state: RunState,
-        executor: Executor,
-        options: Options,
-        listener: Listener | None,
-        first: list[ev.Event],
-    ) -> RunResult:
-        from ropewalk.engine.interrupts import interruptible
-        from ropewalk.engine.scheduler import PAUSED
+    @property
+    def _driver(self) -> Driver:
+        """What drives runs. It is loaded here only: it is half of the time that a look at runs takes to start."""
+        from ropewalk.engine.driving import Driver  # it is built on this client
 
-        scheduler = self._scheduler(run, state, executor, run.params, options, listener)
-        try:
-            with interruptible(scheduler, executor), self.db.keeping(run.provenance.get("durability", "power")):
-                if scheduler.drive(first) == PAUSED:
-                    runs.disown(self.db, run)
-        except BaseException:
-            try:
-                runs.disown(self.db, run)
-            except StoreError:  # it may be what has just failed
-                _ABANDONED.add((self.home.root, run.number))
-            raise
-        return RunResult(runs.get(self.db, run.number), state, self.blobs)
-
-    def _scheduler(
-        self,
-        run: runs.Run,
-        state: RunState,
-        executor: Executor,
-        params: Mapping[str, Any],
-        options: Options,
-        listener: Listener | None,
-    ) -> Scheduler:
-        from ropewalk.engine.admission import Admission
-        from ropewalk.engine.capacity import measure, misfit
-        from ropewalk.engine.checkpoint import removing
-        from ropewalk.engine.clock import SlewedClock
-        from ropewalk.engine.guards import Guards
-        from ropewalk.engine.ledger import Ledger
-        from ropewalk.engine.ordering import order_of
-        from ropewalk.engine.pools import PoolGate, sizes
-        from ropewalk.engine.prepare import Preparer
-        from ropewalk.engine.reuse import Reuse
-        from ropewalk.engine.scheduler import Scheduler
-        from ropewalk.engine.supply import Means
-
-        blobs = self.blobs
-        own = tasks.computed(self.db, run.number) if state.reopened else {}
-        reuse = Reuse(self.db, blobs, enabled=options.reuse, own=own)
-        preparer = Preparer(run.number, state, params, options.seed, lambda ref: load(ref, blobs), reuse=options.reuse)
-        listener = removing(self.home, run.number, listener)
-        last = log.read(self.db, run.number, after=run.seq - 1)
-        clock = SlewedClock(self._clock, last[-1].at if last else 0.0)
-        capacity = measure(executor.slots, self.home.root)
-        ledger = Ledger(state, capacity, clock)
-        gates = (PoolGate(self.db, run.number, state, clock), Guards(self.db, run.number, state, clock))
-        ranking = order_of(self.db, state.graph, executor.slots, run.created_at)
-        means = Means(
-            preparer, reuse, Admission(gates, ledger), ranking, lambda node: misfit(node, capacity, sizes(self.db))
-        )
-        return Scheduler(self.db, run, state, executor, means, listener, clock)
-
-    @contextlib.contextmanager
-    def _executor(self, work: Work, options: Options) -> Iterator[Executor]:
-        self.home.prepare()
-        executor = make_executor(work.functions, self.home, options)
-        try:
-            yield executor
-        finally:
-            executor.close()
-
-
-def make_executor(functions: Mapping[str, Callable[..., Any]], home: Home, options: Options) -> Executor:
-    """The executor that the options name."""
-    if options.workers is not None and not 1 <= options.workers <= 1000:
-        raise UsageError(f"the number of workers must be from 1 to 1000, not {options.workers}")
-    if options.executor == "inline":
-        from ropewalk.engine.executors.inline import InlineExecutor
-
-        return InlineExecutor(functions, home, Blobs(home.blobs))
-    if options.executor == "processes":
-        from ropewalk.engine.executors.processes import ProcessExecutor
-
-        return ProcessExecutor(functions, home, options.workers or len(os.sched_getaffinity(0)))
-    raise UsageError(f"unknown executor `{options.executor}`", help=["--executor processes", "--executor inline"])
-
-
-def _woken(state: RunState) -> list[ev.Event]:
-    """Take a run up that rested; the event for its log."""
-    events: list[ev.Event] = [ev.Woken()] if state.resting else []
-    for event in events:
-        state.apply(event)
-    return events
-
-
-def _is_over(state: RunState, rested: bool) -> bool:
-    """Whether a run has come to an end, at least in parts that would have to be begun anew to go on."""
-    failed = not rested and any(node.counts[FAILED] for node in state.nodes.values())
-    return bool(state.finished) or bool(state.cancel_requested) or failed
+        return Driver(self, self._clock)

@@ -7,14 +7,14 @@ The attempt turns the source into the value.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ropewalk.core import expr as ex
 from ropewalk.core.artifact import ArtifactRef, Outputs
+from ropewalk.core.compact import compact
 from ropewalk.core.errors import ExecutionError
 from ropewalk.core.expr import Expr, Unavailable
 from ropewalk.core.graph import OutputSpec
@@ -23,7 +23,6 @@ from ropewalk.core.state import RunState
 from ropewalk.core.tolerance import may_lack
 from ropewalk.core.values import decode, digest, encode, find
 
-_dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 Load: TypeAlias = Callable[[ArtifactRef], Any]
 
 
@@ -181,7 +180,7 @@ class Resolver:
         value = self.value(source)
         if not isinstance(value, (list, tuple, range, set, frozenset)):
             raise _no_list(type(value).__name__)
-        ordered = sorted(value, key=lambda v: _dumps(encode(v))) if isinstance(value, (set, frozenset)) else value
+        ordered = sorted(value, key=lambda v: compact(encode(v))) if isinstance(value, (set, frozenset)) else value
         return [Value(encode(v)) for v in ordered]
 
     def cut(self, source: Source) -> Source:
@@ -249,6 +248,19 @@ def materialise(source: Source, load: Load) -> Any:
     return ex.assemble(source.expr, values)
 
 
+def artifacts(source: Source) -> Iterator[ArtifactRef]:
+    """The artifacts that a source leads to."""
+    if isinstance(source, Stored):
+        yield source.ref
+    elif isinstance(source, Whole):
+        yield from source.outputs.values()
+    elif isinstance(source, Piece):
+        yield from artifacts(source.source)
+    elif isinstance(source, (Many, Computed)):
+        for part in source.items if isinstance(source, Many) else source.args:
+            yield from artifacts(part)
+
+
 def _assemble(source: Whole, load: Load) -> Any:
     values = {name: load(source.outputs[name]) for name in source.spec.names}
     if source.spec.kind == "tuple":
@@ -287,7 +299,7 @@ def _is_plain(source: Source) -> bool:
 
 def _value_identity(data: Any) -> str:
     """Equal to the identity of the same value as a stored artifact; a path counts by the content it leads to."""
-    text = _dumps(data).encode()
+    text = compact(data).encode()
     identity = f"json:{digest(text)}"
     if b'"$":"path"' in text:
         identity += "".join(f"+{_content(Path(p))}" for p in _paths(data))

@@ -103,7 +103,7 @@ class Ledger:
         self._clock = clock
         self._asks: dict[str, _Ask] = {}
         self._leases: dict[int, _Lease] = {}  # by token
-        self._workers: dict[str, dict[int, _Lease]] = {}
+        self._workers: dict[str, Counter[_Ask]] = {}  # what each has leases for, and how many
         self._held = Vector()  # by all workers
         self._alone: Counter[str] = Counter()  # leases by node, of those that share no worker
         self._waiting: _Waiting | None = None
@@ -113,7 +113,7 @@ class Ledger:
         if not ask.alone:
             if not self._alone and self._waiting is None:
                 return wanted  # a core for each worker is there
-            if any(lease.ask.alone for lease in self._workers.get(worker, {}).values()):
+            if any(held.alone for held in self._workers.get(worker, ())):
                 return 0
             fits = not self._with(ask.vector, worker).lacking(self._capacity)
             return wanted if fits and not self._leaves_room(ask, node, item) else 0
@@ -127,9 +127,11 @@ class Ledger:
     def take(self, node: str, items: Sequence[int], token: int, worker: str) -> None:
         ask = self._ask(node, items[0])
         gpus = self._free_gpus()[: ask.vector.gpu] if ask.vector.gpu else ()
-        lease = self._leases[token] = _Lease(node, worker, ask, len(items), gpus)
-        self._held = self._with(ask.vector, worker)
-        self._workers.setdefault(worker, {})[token] = lease
+        self._leases[token] = _Lease(node, worker, ask, len(items), gpus)
+        asks = self._workers.setdefault(worker, Counter())
+        if ask not in asks:
+            self._held = self._with(ask.vector, worker) if asks else self._held + ask.vector
+        asks[ask] += 1
         if ask.alone:
             self._alone[node] += 1
             if self._waiting is not None and (self._waiting.node, self._waiting.item) == (node, items[0]):
@@ -148,16 +150,24 @@ class Ledger:
         if lease.left > 0:
             return
         del self._leases[token]
-        others = self._workers[lease.worker]
-        before = _maximum(other.ask.vector for other in others.values())
-        del others[token]
-        self._held += _maximum(other.ask.vector for other in others.values()) - before
-        if not others:
-            del self._workers[lease.worker]
+        self._give_back(lease.ask, lease.worker)
         if lease.ask.alone:
             self._alone[node] -= 1
             if not self._alone[node]:
                 del self._alone[node]
+
+    def _give_back(self, ask: _Ask, worker: str) -> None:
+        asks = self._workers[worker]
+        asks[ask] -= 1
+        if asks[ask]:
+            return
+        before = _maximum(held.vector for held in asks) if len(asks) > 1 else ask.vector
+        del asks[ask]
+        self._held += (_maximum(held.vector for held in asks) if asks else Vector()) - before
+        if not asks:
+            del self._workers[worker]
+        if not self._workers:
+            self._held = Vector()  # without what rounding has left
 
     def next_s(self, now: float) -> float:
         return float("inf")
@@ -172,7 +182,7 @@ class Ledger:
 
     def _with(self, vector: Vector, worker: str) -> Vector:
         """What all workers hold if one of them takes this on besides: at a cost that does not grow with the workers."""
-        held = [lease.ask.vector for lease in self._workers.get(worker, {}).values()]
+        held = [held.vector for held in self._workers.get(worker, ())]
         return self._held + (_maximum([*held, vector]) - _maximum(held))
 
     def _free_gpus(self) -> tuple[str, ...]:

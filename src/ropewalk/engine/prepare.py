@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ropewalk.core import expr as ex
+from ropewalk.core.artifact import ArtifactRef
+from ropewalk.core.cache import Cache
 from ropewalk.core.cachekey import cache_key, prefix
 from ropewalk.core.expr import Unavailable
 from ropewalk.core.graph import Node
 from ropewalk.core.labels import item_labels
+from ropewalk.core.noderun import NodeRun
 from ropewalk.core.special import Wait
 from ropewalk.core.state import RunState
 from ropewalk.engine.attempt import Job
-from ropewalk.engine.inputs import NOTHING, Load, Resolver, Source
+from ropewalk.engine.inputs import NOTHING, Load, Resolver, Source, artifacts
 
 
 @dataclass(slots=True)
@@ -48,6 +52,7 @@ class Preparer:
         self._seed = seed
         self.resolver = Resolver(state, params, load)
         self._nodes: dict[str, Prepared] = {}
+        self._prefixes: dict[tuple[object, ...], bytes] = {}
         self._jobs = 0
 
     def forget(self, node_id: str) -> None:
@@ -140,11 +145,19 @@ class Preparer:
         )  # fmt: skip
         ignored = frozenset(cache.ignore)
         shared = [(name, self.resolver.identity(s)) for name, s in sources.items() if name not in ignored]
-        environment = {name: os.environ.get(name) for name in cache.env}
         return Prepared(
-            job, prefix(spec, cache, environment, self._seed, node.turn), shared, elements,
+            job, self._prefix(node, cache), shared, elements,
             tuple(len(elements[name]) for name in names if name in elements), ignored, aligned,
         )  # fmt: skip
+
+    def _prefix(self, node: Node, cache: Cache) -> bytes:
+        """Nodes that call one task alike share it."""
+        environment = {name: os.environ.get(name) for name in cache.env}
+        like = (node.task, cache, tuple(environment.values()), node.turn)
+        if like not in self._prefixes:
+            spec = self._state.spec(node.id)
+            self._prefixes[like] = prefix(spec, cache, environment, self._seed, node.turn)
+        return self._prefixes[like]
 
     def _follows(self, node: Node, ref: ex.Ref) -> bool:
         """Whether items of the input are looked at one by one, since its node need not have settled."""
@@ -186,6 +199,35 @@ class Preparer:
             if _is_lenient(self._state.nodes[prepared.job.node].node):
                 return NOTHING
             raise
+
+    def artifacts(self, node_id: str, item: int) -> Iterator[ArtifactRef]:
+        """Results that a task run takes, none of them loaded: what it takes that is not particular to it comes first.
+
+        Of a node that cannot be prepared, or opened, what that takes.
+        """
+        if node_id not in self._nodes:
+            for expr in self._taken(self._state.nodes[node_id]):
+                with suppress(Unavailable, LookupError):  # whoever opens or prepares it tells why
+                    yield from artifacts(self.resolver.source(expr, lenient=True))
+            return
+        prepared = self._nodes[node_id]
+        for _, source in prepared.job.shared:
+            yield from artifacts(source)
+        with suppress(Unavailable):  # it is being made again already
+            for source in self.sources(prepared, item):
+                yield from artifacts(source)
+
+    def _taken(self, run: NodeRun) -> Iterator[ex.Expr]:
+        """What it takes to open a node, or else to prepare it."""
+        node = run.node
+        mapped = node.map.names if node.map is not None else ()
+        if not run.opened:
+            yield from (node.bindings[name] for name in mapped)
+            yield from () if node.when is None else (node.when,)
+            return
+        for name, binding in node.bindings.items():
+            if not (name in mapped and isinstance(binding, ex.Ref) and self._follows(node, binding)):
+                yield binding
 
     def key(self, prepared: Prepared, sources: tuple[Source, ...]) -> str:
         """The cache key of one task run."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from ropewalk.artifacts.blobs import Blobs
+from ropewalk.artifacts.materialize import digests_of
 from ropewalk.core.artifact import ArtifactRef, Outputs
 from ropewalk.core.cache import Cache
 from ropewalk.core.state import RunState
@@ -92,16 +93,27 @@ class Reuse:
         self._asked = version
         return (self.taken_by_others(run) & keys.keys()) | self.find(keys, now).keys()
 
-    def makers(self, state: RunState, digest: str) -> list[tuple[str, int]]:
-        """Task runs of this run whose result needs the given blob, which was found missing or corrupt."""
-        self.blobs.quarantine(digest)
+    def missing(self, refs: Iterable[ArtifactRef]) -> set[str]:
+        """Digests of those blobs of artifacts that do not exist or have the wrong size."""
+        needed: dict[str, int | None] = {}
+        for ref in refs:
+            needed.update(dict.fromkeys(ref.children))
+            if ref.inline is None:
+                needed[ref.digest] = ref.size_bytes
+        return {digest for digest, size_bytes in needed.items() if not self.blobs.exists(digest, size_bytes)}
+
+    def makers(self, state: RunState, digests: Collection[str]) -> list[tuple[str, int, str]]:
+        """Task runs of this run whose result needs one of these blobs, found missing or corrupt; and which it needs."""
+        for digest in digests:
+            self.blobs.quarantine(digest)
         return [
-            (node_id, item)
+            (node_id, item, held)
             for node_id, run in state.nodes.items()
             for item, outputs in enumerate(run.outputs)
-            if outputs is not None and _holds(outputs, digest)
+            if outputs is not None and (held := _held(outputs, digests))
         ]
 
 
-def _holds(outputs: Outputs, digest: str) -> bool:
-    return any(ref.digest == digest or digest in ref.children for ref in outputs.values())
+def _held(outputs: Outputs, digests: Collection[str]) -> str:
+    """The first of these blobs that a result needs; empty: it needs none."""
+    return next((digest for ref in outputs.values() for digest in digests_of(ref) if digest in digests), "")

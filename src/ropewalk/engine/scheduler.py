@@ -327,7 +327,9 @@ class Scheduler:
         if self._decider.events or self._decider.commands or self._batch:
             return 0.0
         now = self._clock()
-        return min(self._supply.queue.next_s(now), self._admission.next_s(now), LOOK_S)
+        looks_up = not (self._is_pausing or self._supply.is_full)
+        ready_s = self._supply.queue.next_s(now) if looks_up else math.inf
+        return min(ready_s, self._admission.next_s(now), LOOK_S)
 
 
 def _has_failed(report: Done | Ended | Returned) -> bool | None:

@@ -34,7 +34,7 @@ from ropewalk.plan.order import Ranking
 from ropewalk.store.tasks import Hit
 
 CHUNK = 512  # task runs whose keys are looked up together
-MAX_LOSSES = 5  # attempts of a task run that may find an input lost, before it is given up
+MAX_LOSSES = 5  # attempts of a task run that may find inputs lost, before it is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Supply:
             task_of=lambda node: state.nodes[node].node.task,
             is_guarded=lambda node: bool(state.nodes[node].node.policy.guards),
         )
-        self._losses: Counter[Ready] = Counter()  # how often a task run found an input lost
+        self._losses: Counter[Ready] = Counter()  # how often a task run found inputs lost
 
     def obey(self, commands: Iterable[Command]) -> None:
         """Take up what is ready, and open what can be opened."""
@@ -99,7 +99,7 @@ class Supply:
 
     def look_up(self) -> bool:
         """Work out the keys of some ready task runs and reuse what is known; whether anything came of it."""
-        if self.startable.open >= CHUNK and not self.queue.turns.before(self.startable.turns):
+        if self.is_full:
             return False
         now = self._clock()
         orders: dict[str, list[tuple[str, Order]]] = {}
@@ -198,6 +198,13 @@ class Supply:
         self.queue.release(key)
 
     @property
+    def is_full(self) -> bool:
+        """Enough is known to be executed: no more is looked up before workers have room."""
+        if len(self.startable) < CHUNK:  # as a rule
+            return False
+        return self.startable.open >= CHUNK and not self.queue.turns.before(self.startable.turns)
+
+    @property
     def is_idle(self) -> bool:
         """Nothing is on its way, now or later."""
         return not (self.queue or self.startable or self.queue.parked() or self.queue.later)
@@ -211,16 +218,21 @@ class Supply:
     def makes_again(self, digest: str, node_id: str, item: int) -> bool:
         """Have a result that turned out to be missing or corrupt computed again, for a task run that needs it.
 
-        False: nothing that this run computed holds it, or the task run has lost an input too often.
+        So are all its other inputs that are missing: an attempt tells of the first only.
+
+        False: nothing that this run computed holds it, or the task run has lost inputs too often.
         """
         self._losses[node_id, item] += 1
         if self._losses[node_id, item] > MAX_LOSSES:
             return False
-        for maker, lost in self._reuse.makers(self._state, digest):
-            self._decider.feed(ev.ResultLost(maker, lost, digest))
-            for user in self._decider.users(maker):
-                self._preparer.forget(user)
-                self._look_up_again(user)
+        lost = self._reuse.missing(self._preparer.artifacts(node_id, item)) | {digest}
+        users: dict[str, None] = {}
+        for maker, made, held in self._reuse.makers(self._state, lost):
+            self._decider.feed(ev.ResultLost(maker, made, held))
+            users.update(dict.fromkeys(self._decider.users(maker)))
+        for user in users:
+            self._preparer.forget(user)
+            self._look_up_again(user)
         opened = self._state.nodes[node_id].opened
         return self._decider.pending[node_id] > 0 or (opened and not self._decider.runnable(node_id, item))
 

@@ -77,9 +77,18 @@ class Database:
 
     @contextlib.contextmanager
     def keeping(self, durability: str) -> Iterator[None]:
-        """What is committed inside survives this: "power" cuts, as everything else, or the end of a "process" only."""
+        """What is committed inside survives this: "power" cuts, as everything else, or the end of a "process" only.
+
+        Raises:
+            VersionError: it is neither, but what a newer version calls something else.
+        """
         import apsw
 
+        if durability not in DURABILITIES:
+            raise VersionError(
+                f"the durability `{durability}` was asked for by a newer version",
+                help=["pip install --upgrade ropewalk"],
+            )
         try:
             self._connection.pragma("synchronous", DURABILITIES[durability])
             yield

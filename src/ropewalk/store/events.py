@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ropewalk.core import events as ev
+from ropewalk.core.compact import compact as _text
 from ropewalk.core.errors import LeaseLostError
 from ropewalk.core.noderun import NOT_YET, RETURNED, NodeRun
 from ropewalk.core.special import Approval
@@ -17,8 +17,6 @@ from ropewalk.store.database import Database, Row
 from ropewalk.store.deadletters import Given, park
 from ropewalk.store.runs import Run
 from ropewalk.store.stretch import Success, pack, split, unpack_all
-
-_text = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +43,14 @@ class _Rows:
 
     task_runs: dict[tuple[str, int], Row] = field(default_factory=dict)
     spans: list[_Packed] = field(default_factory=list)
-    dropped: list[tuple[str, int]] = field(default_factory=list)
-    nodes: dict[str, int] = field(default_factory=dict)
+    dropped: list[tuple[int, str, int]] = field(default_factory=list)
+    nodes: dict[str, Row] = field(default_factory=dict)
     reset: tuple[str, ...] | None = None  # the run was reopened: nodes whose results do not count any more
     cancelled: dict[str, list[int]] = field(default_factory=dict)  # by node the tokens that are left
     leases: dict[int, Row] = field(default_factory=dict)
     holds: list[Row] = field(default_factory=list)  # slots of pools, by lease
     reported: dict[str, set[int]] = field(default_factory=dict)  # by node the tokens of attempts that have ended
-    ended: set[int] = field(default_factory=set)
+    ended: list[tuple[int, int]] = field(default_factory=list)  # leases that were there before the batch
     blobs: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
     asked: dict[tuple[str, int], Row] = field(default_factory=dict)
@@ -96,18 +94,7 @@ def append(
     """
     rest, packed, stretches = _pack(batch)
     rows = _project(run.number, batch, state, at, keys, stretches)
-    final = state.finished or ("paused" if state.resting else "running")
-    db.query(
-        "run_advance",
-        seq=seq,
-        state=final,
-        finished_at=at if state.finished else None,
-        graph=state.base.digest,
-        number=run.number,
-        epoch=run.epoch,
-    )
-    if db.changes() == 0:
-        raise LeaseLostError(f"run {run.number} was taken over by another process", help=["ropewalk runs"])
+    _advance(db, run, seq, state, at)
     if state.resting:  # from this moment on whoever answers may go on with it
         db.query("run_disown", number=run.number, epoch=run.epoch)
     db.query("events_append", run=run.number, seq=seq, at=at, body=ev.dump(rest), packed=packed)
@@ -117,6 +104,18 @@ def append(
     for one in rows.spans:
         spans.put(db, run.number, seq, one.at_byte, one.events, at)
     park(db, run, batch, state, at, given or {})
+
+
+def _advance(db: Database, run: Run, seq: int, state: RunState, at: float) -> None:
+    here = {"number": run.number, "epoch": run.epoch, "seq": seq, "graph": state.base.digest}
+    final = state.finished or ("paused" if state.resting else "running")
+    if final == "running":  # as nearly always: this leaves the indexes alone
+        db.query("run_go_on", **here)
+        if db.changes():
+            return
+    db.query("run_advance", state=final, finished_at=at if state.finished else None, **here)
+    if db.changes() == 0:
+        raise LeaseLostError(f"run {run.number} was taken over by another process", help=["ropewalk runs"])
 
 
 def _pack(batch: Sequence[ev.Event]) -> tuple[list[ev.Event], bytes | None, list[_Packed]]:
@@ -149,20 +148,20 @@ def _reopen(db: Database, run: int, state: RunState, reset: tuple[str, ...]) -> 
 
 
 def _write(db: Database, run: int, rows: _Rows) -> None:
-    for node, item in rows.dropped:
-        spans.explode_at(db, run, node, item)
-    statements: tuple[tuple[str, list[Row]], ...] = (
-        ("task_run_drop", [(run, node, item) for node, item in rows.dropped]),
-        ("node_run_put", [(run, node, length) for node, length in rows.nodes.items()]),
-        ("task_run_put", list(rows.task_runs.values())),
+    for place in rows.dropped:
+        spans.explode_at(db, *place)
+    statements: tuple[tuple[str, Collection[Row]], ...] = (
+        ("task_run_drop", rows.dropped),
+        ("node_run_put", rows.nodes.values()),
+        ("task_run_put", rows.task_runs.values()),
         ("attempt_put", rows.attempts),
         ("blob_put", rows.blobs),
         ("approval_drop", rows.unasked),
-        ("approval_put", list(rows.asked.values())),
+        ("approval_put", rows.asked.values()),
         ("approval_close", rows.answered),
-        ("lease_put", [row for token, row in rows.leases.items() if token not in rows.ended]),
+        ("lease_put", rows.leases.values()),
         ("lease_hold", rows.holds),
-        ("lease_drop", [(run, token) for token in rows.ended if token not in rows.leases]),
+        ("lease_drop", rows.ended),
     )
     for name, written in statements:
         if written:
@@ -192,13 +191,13 @@ def _project(
             _ended(rows, run, event, state.nodes[event.node], at)
         else:
             _project_rare(rows, run, event, at)
-    _release(rows, state)
+    _release(rows, run, state)
     return rows
 
 
 def _uneventful(batch: Sequence[ev.Event], state: RunState, packed: list[_Packed]) -> list[_Packed]:
     """Those stretches in which nothing but the success has happened to any item."""
-    if any(isinstance(event, ev.Reopened) for event in batch):
+    if not packed or any(isinstance(event, ev.Reopened) for event in batch):
         return []
     lost = {(event.node, event.item) for event in batch if isinstance(event, ev.ResultLost)}
     return [one for one in packed if not any(_deviates(state, event, lost) for event in one.events)]
@@ -213,10 +212,10 @@ def _deviates(state: RunState, event: Success, lost: Collection[tuple[str, int]]
 def _project_rare(rows: _Rows, run: int, event: ev.Event, at: float) -> None:
     """What happens to a task run once, if at all."""
     if isinstance(event, ev.Opened):
-        rows.nodes[event.node] = event.length
+        rows.nodes[event.node] = (run, event.node, event.length)
     elif isinstance(event, ev.ResultLost):
         rows.task_runs.pop((event.node, event.item), None)
-        rows.dropped.append((event.node, event.item))
+        rows.dropped.append((run, event.node, event.item))
     elif isinstance(event, ev.Reopened):
         rows.reset = event.reset
     elif isinstance(event, ev.Gathered):
@@ -238,11 +237,13 @@ def _starts(batch: Iterable[ev.Event], node: str, item: int) -> int:
     return sum(isinstance(e, ev.Started) and e.node == node and item in e.items for e in batch)
 
 
-def _release(rows: _Rows, state: RunState) -> None:
+def _release(rows: _Rows, run: int, state: RunState) -> None:
     """A lease over several items ends with the last of them."""
     for node, tokens in rows.reported.items():
         left = state.nodes[node].tokens.left
-        rows.ended.update(token for token in tokens if token and token not in left)
+        for token in tokens:
+            if token and token not in left and rows.leases.pop(token, None) is None:
+                rows.ended.append((run, token))
 
 
 def _spanned(rows: _Rows, run: int, e: Success) -> None:
@@ -298,11 +299,11 @@ def _failed(rows: _Rows, run: int, e: ev.AttemptFailed, node: NodeRun, at: float
     rows.reported.setdefault(e.node, set()).add(e.token)
     if e.failure.kind == NOT_YET:  # as if it had not been looked at
         rows.task_runs.pop((e.node, e.item), None)
-        rows.dropped.append((e.node, e.item))
+        rows.dropped.append((run, e.node, e.item))
     if e.failure.kind in (RETURNED, NOT_YET):
         return  # nothing has happened to it
     if node.whole:
-        rows.nodes[e.node] = node.length
+        rows.nodes[e.node] = (run, e.node, node.length)
     failure, attempt = _text(e.failure.to_json()), node.attempts.get(e.item, 0) - later
     rows.attempts.append((run, e.node, e.item, attempt, at, failure, e.usage.wall_s))
     rows.task_runs[e.node, e.item] = (
@@ -323,6 +324,6 @@ def _ended(rows: _Rows, run: int, e: ev.Skipped | ev.Cancelled, node: NodeRun, a
             None, at, None, None, None, None, detail, None,
         )  # fmt: skip
     if e.items is None:
-        rows.nodes[e.node] = node.length
+        rows.nodes[e.node] = (run, e.node, node.length)
     elif isinstance(e, ev.Cancelled):
         rows.cancelled[e.node] = sorted(set(node.tokens.values()))

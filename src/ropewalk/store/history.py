@@ -11,6 +11,7 @@ from ropewalk.store import spans
 from ropewalk.store.database import Database
 
 _ALL = 2**62  # above every number of a run
+_MISHAP_RUNS = 100  # how it went before may have other reasons, and is not worth a look at all rows there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,8 @@ def sources(db: Database, run: int, node: str) -> list[Source]:
 
 
 def mishaps(db: Database) -> tuple[int, float]:
-    """How many attempts were lost or killed for their memory, in all runs, and how long all attempts took."""
-    lost, wall_s = db.query("attempt_mishaps")[0]
+    """Of the newest runs: how many attempts were lost or killed for their memory, and how long all attempts took."""
+    lost, wall_s = db.query("attempt_mishaps", runs=_MISHAP_RUNS)[0]
     return int(lost), float(wall_s)
 
 

@@ -6,15 +6,17 @@ those are and what they come to together; an item by itself is unpacked by whoev
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ropewalk.core import events as ev
+from ropewalk.core import values
+from ropewalk.core.compact import compact
 from ropewalk.store.database import Database, Row
 from ropewalk.store.stretch import Stretch, Success, is_key
 
-_text = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_REMEMBERED = 1 << 15  # digests of small values
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,15 @@ def items(db: Database, span: Span) -> Iterator[Item]:
     return (Item(span, event) for event in stretch(db, span).events())
 
 
+def from_item(db: Database, run: int, node: str, first: int) -> Iterator[Item]:
+    """Each item of a node that lies in a span, in order, from an item on. What nobody takes is not unpacked."""
+    for span in of_run(db, run, node):
+        if span.first + span.items > first:
+            found = stretch(db, span)
+            places = range(max(0, first - span.first), span.items)
+            yield from (Item(span, found.event(place)) for place in places)
+
+
 def item(db: Database, run: int, node: str, number: int) -> Item | None:
     """One item; None: it lies in no span."""
     row = db.one("span_at", run=run, node=node, item=number)
@@ -121,28 +132,52 @@ def newest(db: Database, pipeline: str, node: str, most: int) -> list[Span]:
 
 
 def computed(db: Database, keys: Collection[str]) -> Iterator[tuple[Span, Stretch, list[int]]]:
-    """Where spans have the results of these keys, by run: the places in each, counted from its first item.
+    """Where spans have the results of these keys, newest first: the places in each, counted from its first item.
 
     Only what its run has computed itself.
     """
-    rows = db.query("span_lookup", prefixes=json.dumps([prefix(key) for key in keys if is_key(key)]))
-    for row in rows:
-        span = Span(*row)
+    for span in _having(db, "span_lookup", keys):
         found = stretch(db, span)
         places = [place for place, key in enumerate(found.keys) if key in keys]
         if places:
             yield span, found, places
 
 
+def latest(db: Database, keys: Iterable[str]) -> Iterator[tuple[str, Span, Stretch, int]]:
+    """For each key that spans have a result of: the span that was written last of those, and the place in it.
+
+    That takes no longer if the same was computed many times.
+    """
+    left = {key for key in keys if is_key(key)}
+    for name in ("span_latest", "span_lookup"):  # what was written last may have another key that begins alike
+        several = _having(db, name, left)
+        for span in several:
+            found = stretch(db, span)
+            for place, key in enumerate(found.keys):
+                if key in left:
+                    left.remove(key)
+                    yield key, span, found, place
+        if not (several and left):
+            return
+
+
+def _having(db: Database, name: str, keys: Collection[str]) -> list[Span]:
+    """The spans that may have some of these keys, newest first."""
+    rows = db.query(name, prefixes=compact([prefix(key) for key in keys if is_key(key)]))
+    return [Span(*row) for row in rows]
+
+
 def of_digest(db: Database, prefix: str) -> Iterator[tuple[str, Span, int, str]]:
     """Digest, span, item and output of each artifact in a span whose digest begins with `prefix`, by run and node.
 
-    This unpacks all that there is, since nothing says where the digests of values are that are kept in rows.
+    This unpacks all that there is, since nothing says where the digests of values are that are kept in rows. Runs that
+    compute the same have the same values, so most digests are known by then.
     """
+    digest_of = lru_cache(_REMEMBERED)(values.digest)
     for span in (Span(*row) for row in db.query("span_everywhere")):
         found = [
             (digest, span, span.first + place, output)
-            for output, digests in stretch(db, span).digests()
+            for output, digests in stretch(db, span).digests(digest_of)
             for place, digest in enumerate(digests)
             if digest.startswith(prefix)
         ]
@@ -153,7 +188,7 @@ def explode(db: Database, span: Span) -> None:
     """Give each item of a span a row of its own: one of them is to become different from the others."""
     rows = [item.row() for item in items(db, span)]
     _drop(db, span, [row[5] for row in rows])
-    db.many("task_run_put", [(*row[:6], _text(ev.dump_outputs(row[6])), *row[7:]) for row in rows])
+    db.many("task_run_put", [(*row[:6], compact(ev.dump_outputs(row[6])), *row[7:]) for row in rows])
 
 
 def explode_at(db: Database, run: int, node: str, number: int) -> None:

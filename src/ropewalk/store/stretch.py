@@ -6,14 +6,13 @@ common is said once, and the rest in columns. A digest is left out where it foll
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate, groupby
 from operator import eq
@@ -21,7 +20,9 @@ from typing import Any, TypeAlias
 
 from ropewalk.core import events as ev
 from ropewalk.core.artifact import ArtifactRef, Outputs, Usage
+from ropewalk.core.compact import compact
 from ropewalk.core.errors import StoreError, VersionError
+from ropewalk.core.values import digest
 
 Success: TypeAlias = ev.Succeeded | ev.Reused
 
@@ -36,12 +37,14 @@ _SIZE = struct.Struct("<I")
 _KEY_BYTES = 32
 _KEY = re.compile("[0-9a-f]{64}")
 _MICRO = 1e6
+_NUMBERS = ("saved_s", "token", "wall_s", "cpu_s", "started_at", "peak_bytes")  # in this order
 _CODES = (("B", 2**8), ("H", 2**16), ("I", 2**32), ("Q", 2**64))
-_dump = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def split(batch: Sequence[ev.Event]) -> tuple[list[ev.Event], list[range]]:
     """Of a batch of events those that are kept one by one, and the indices of the stretches."""
+    if len(batch) < SHORTEST:
+        return list(batch), []
     rest: list[ev.Event] = []
     found: list[range] = []
     for kin, members in groupby(enumerate(batch), _kin):
@@ -87,7 +90,7 @@ def pack(events: Sequence[Success], index: int) -> bytes:
             common[name] = body.seconds([round(getattr(event.usage, name), 6) for event in executed])
         common["peak_bytes"] = body.whole([event.usage.peak_bytes for event in executed])
     common["refs"] = [body.refs([event.outputs[name] for event in events]) for name in first.outputs]
-    text = _dump(common).encode()
+    text = compact(common).encode()
     keys = bytes.fromhex("".join([event.key for event in events]))
     packed = zlib.compress(b"".join((_SIZE.pack(len(text)), text, *body.columns)), 6)
     rest = _HEAD.pack(index, first.item, len(events)) + keys + packed
@@ -135,7 +138,7 @@ class _Body:
         pairs = list(zip(refs, inlines, strict=True))
         return {  # null: it follows from the content
             "bytes": lengths,
-            "d": self.any([None if i is not None and _digest(i) == r.digest else r.digest for r, i in pairs]),
+            "d": self.any([None if i is not None and digest(i) == r.digest else r.digest for r, i in pairs]),
             "s": self.any([None if i is not None and len(i) == r.size_bytes else r.size_bytes for r, i in pairs]),
             "p": self.any([None if i is not None and _bytes(r.preview) == i else r.preview for r, i in pairs]),
             "f": self.any([ref.format for ref in refs]),
@@ -143,10 +146,6 @@ class _Body:
             "c": self.any([list(ref.children) for ref in refs]),
             "n": self.any([ref.length for ref in refs]),
         }
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _bytes(text: str) -> bytes:
@@ -183,42 +182,50 @@ class Stretch:
         return [text[i : i + 2 * _KEY_BYTES] for i in range(0, len(text), 2 * _KEY_BYTES)]
 
     @cached_property
-    def _columns(self) -> tuple[dict[str, Any], list[_Refs]]:
-        """By name what the text says and, for those of numbers, the numbers themselves; and those of the outputs."""
+    def _content(self) -> tuple[dict[str, Any], bytes, int]:
+        """What the text says, and where in the content the columns begin."""
         content = zlib.decompress(self._data[_KEYS_AT + self.count * _KEY_BYTES :])
         (length,) = _SIZE.unpack_from(content)
-        common = json.loads(content[_SIZE.size : _SIZE.size + length])
-        reader = _Reader(content, _SIZE.size + length, self.count)
-        for name in ("saved_s", "token", "wall_s", "cpu_s", "started_at", "peak_bytes"):
+        end = _SIZE.size + length
+        return json.loads(content[_SIZE.size : end]), content, end
+
+    @cached_property
+    def _numbers(self) -> dict[str, Sequence[Any]]:
+        common, content, at = self._content
+        reader = _Reader(content, at, self.count)
+        return {name: reader.column(common[name]) for name in _NUMBERS if name in common}
+
+    @cached_property
+    def _refs(self) -> dict[str, _Refs]:
+        """By output its artifacts, which come after the numbers."""
+        common, content, at = self._content
+        reader = _Reader(content, at, self.count)
+        for name in _NUMBERS:
             if name in common:
-                common[name] = reader.column(common[name])
-        return common, [_Refs(reader, described) for described in common["refs"]]
+                reader.skip(common[name])
+        return {name: _Refs(reader, column) for name, column in zip(common["outputs"], common["refs"], strict=True)}
 
     def outputs(self, place: int) -> Outputs:
         """The outputs of the item at a place, counted from the first item."""
-        common, columns = self._columns
-        return {name: refs.at(place) for name, refs in zip(common["outputs"], columns, strict=True)}
+        return {name: refs.at(place) for name, refs in self._refs.items()}
 
     def wall_s(self, place: int) -> float:
         """How long the item at a place took, when it was executed."""
-        common, _ = self._columns
-        taken: float = common["saved_s" if "source" in common else "wall_s"][place]
+        taken: float = self._numbers["saved_s" if "saved_s" in self._numbers else "wall_s"][place]
         return taken
 
-    def digests(self) -> Iterator[tuple[str, list[str]]]:
+    def digests(self, digest_of: Callable[[bytes], str] = digest) -> Iterator[tuple[str, list[str]]]:
         """For each output its name, and the digest of each item."""
-        common, columns = self._columns
-        for name, refs in zip(common["outputs"], columns, strict=True):
-            yield name, [refs.digest(place) for place in range(self.count)]
+        return ((name, refs.digests(digest_of)) for name, refs in self._refs.items())
 
     def event(self, place: int) -> Success:
         """The event of the item at a place."""
-        common, _ = self._columns
+        common, numbers = self._content[0], self._numbers
         node, item, key, outputs = common["node"], self.first + place, self.keys[place], self.outputs(place)
         if "source" in common:
-            return ev.Reused(node, item, key, outputs, common["source"], common["saved_s"][place])
-        usage = Usage(*[common[name][place] for name in ("wall_s", "cpu_s", "peak_bytes", "started_at")])
-        return ev.Succeeded(node, item, common["token"][place], key, outputs, usage)
+            return ev.Reused(node, item, key, outputs, common["source"], numbers["saved_s"][place])
+        usage = Usage(*[numbers[name][place] for name in ("wall_s", "cpu_s", "peak_bytes", "started_at")])
+        return ev.Succeeded(node, item, numbers["token"][place], key, outputs, usage)
 
     def events(self) -> list[Success]:
         """All events, in order."""
@@ -234,6 +241,11 @@ class _Reader:
     def take(self, size: int) -> bytes:
         self._at += size
         return self._content[self._at - size : self._at]
+
+    def skip(self, described: list[Any]) -> None:
+        code = described[0].removeprefix("u")
+        if code not in ("=", "j"):
+            self._at += array(code).itemsize * self._count
 
     def column(self, described: list[Any]) -> Sequence[Any]:
         code, least = described
@@ -255,7 +267,7 @@ class _Refs:
 
     def __init__(self, reader: _Reader, described: dict[str, Any]) -> None:
         lengths = reader.column(described.pop("bytes"))
-        self._ends = list(accumulate(max(0, length) for length in lengths))
+        self._ends = list(accumulate(lengths if min(lengths) >= 0 else [max(0, length) for length in lengths]))
         self._lengths = lengths
         self._content = reader.take(self._ends[-1])
         self._by_name = {name: reader.column(column) for name, column in described.items()}
@@ -266,7 +278,14 @@ class _Refs:
 
     def digest(self, place: int) -> str:
         known = self._by_name["d"][place]
-        return _digest(self._inline(place) or b"") if known is None else known
+        return digest(self._inline(place) or b"") if known is None else known
+
+    def digests(self, digest_of: Callable[[bytes], str]) -> list[str]:
+        starts = [0, *self._ends]
+        return [
+            digest_of(self._content[start:end]) if known is None else known
+            for known, start, end in zip(self._by_name["d"], starts, self._ends, strict=False)
+        ]
 
     def at(self, place: int) -> ArtifactRef:
         by_name, inline = self._by_name, self._inline(place)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 from ropewalk.core import events as ev
@@ -94,6 +96,27 @@ def listing(db: Database, run: int, node: str | None = None) -> list[TaskRun]:
     return sorted(rows + packed, key=lambda row: (row.node, row.item)) if rows and packed else rows or packed
 
 
+def page(db: Database, run: int, node: str, first: int = 0, most: int | None = None) -> list[TaskRun]:
+    """Task runs of a node that have gone beyond waiting, in order: from an item on, at most so many."""
+    rows = db.query("task_run_page", run=run, node=node, first=first, most=-1 if most is None else most)
+    packed = map(_of_span, spans.from_item(db, run, node, first))
+    return list(islice(merge(map(_task_run, rows), packed, key=lambda row: row.item), most))
+
+
+def urgent(db: Database, run: int, node: str, most: int) -> list[TaskRun]:
+    """At most so many task runs of a node that have gone beyond waiting: what failed, and what succeeded at the end."""
+    found = [_task_run(row) for row in db.query("task_run_urgent", run=run, node=node, most=most)]
+    if len(found) == most:
+        return found
+    succeeded = (row for row in page(db, run, node, most=most) if row.state == "succeeded")
+    return [*found, *islice(succeeded, most - len(found))]
+
+
+def how_many(db: Database, run: int, node: str, first: int = 0) -> int:
+    """How many task runs of a node have gone beyond waiting, from an item on."""
+    return int(db.query("task_run_number", run=run, node=node, first=first)[0][0])
+
+
 def get(db: Database, run: int, node: str, item: int) -> TaskRun | None:
     """One task run, or None when it has not gone beyond waiting."""
     row = db.one("task_run_get", run=run, node=node, item=item)
@@ -116,11 +139,13 @@ def lengths(db: Database, run: int) -> dict[str, int]:
     return dict(db.query("node_run_list", run=run))
 
 
-def attempts(db: Database, run: int, node: str | None = None) -> list[tuple[str, int, int, float, Failure, float]]:
+def attempts(
+    db: Database, run: int, node: str | None = None, item: int | None = None
+) -> list[tuple[str, int, int, float, Failure, float]]:
     """Attempts that did not succeed: node, item, number, when, why, and how long they took."""
     return [
-        (n, item, attempt, at, Failure.from_json(json.loads(failure)), wall_s)
-        for n, item, attempt, at, failure, wall_s in db.query("attempt_list", run=run, node=node)
+        (n, number, attempt, at, Failure.from_json(json.loads(failure)), wall_s)
+        for n, number, attempt, at, failure, wall_s in db.query("attempt_list", run=run, node=node, item=item)
     ]
 
 
@@ -145,11 +170,9 @@ def lookup(db: Database, keys: Iterable[str]) -> dict[str, Hit]:
     for key, outputs, run, finished_at, wall_s, metrics in db.query("cache_lookup", keys=json.dumps(list(wanted))):
         loaded = ev.load_outputs(json.loads(outputs))
         found[key] = Hit(loaded, run, finished_at, wall_s or 0.0, json.loads(metrics or "{}"))
-    for span, stretch, places in spans.computed(db, wanted):
-        for place in places:
-            key = stretch.keys[place]
-            if key not in found or found[key].run <= span.run:
-                found[key] = Hit(stretch.outputs(place), span.run, span.finished_at, stretch.wall_s(place), {})
+    for key, span, stretch, place in spans.latest(db, wanted):
+        if key not in found or found[key].run <= span.run:
+            found[key] = Hit(stretch.outputs(place), span.run, span.finished_at, stretch.wall_s(place), {})
     return found
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from unittest.mock import patch
 
-from ropewalk.engine import capacity as capacity_module
+from ropewalk.engine import driving as driving_module
 from ropewalk.engine import pools as pools_module
-from ropewalk.engine import provenance as provenance_module
 from ropewalk.engine import punctual as punctual_module
 from ropewalk.engine import scheduler as scheduler_module
 from ropewalk.engine.capacity import Capacity
-from ropewalk.engine.client import Client, Options, Work
-from ropewalk.engine.executors import nobody as nobody_module
+from ropewalk.engine.client import Client, Options
+from ropewalk.engine.driving import Driver
 from ropewalk.engine.executors.nobody import NoExecutor
+from ropewalk.engine.home import Home
 from ropewalk.store import database as database_module
 from ropewalk.store import runs
 from ropewalk.store.runs import Run
@@ -46,14 +47,15 @@ class Process(Client):
         self.crashed = False
         self._workers: SimulatedExecutor | None = None
 
-    @contextlib.contextmanager
-    def _executor(self, work: Work, options: Options) -> Iterator[SimulatedExecutor]:
-        self.home.prepare()
-        self._workers = SimulatedExecutor(self._director, work.functions, self.blobs, self._slots, self._batch)
-        try:
-            yield self._workers
-        finally:
-            self._workers.close()
+    @property
+    def _driver(self) -> Driver:
+        return replace(super()._driver, make_executor=self._make_executor)
+
+    def _make_executor(
+        self, functions: Mapping[str, Callable[..., Any]], _home: Home, _options: Options
+    ) -> SimulatedExecutor:
+        self._workers = SimulatedExecutor(self._director, functions, self.blobs, self._slots, self._batch)
+        return self._workers
 
     def crash(self) -> NoReturn:
         """End the process: whatever it had not committed is gone, and it says nothing more."""
@@ -107,8 +109,8 @@ def _played(stage: Stage, at_failpoint: Callable[[str], None], machine: Capacity
     with (
         patch.object(scheduler_module, "failpoint", at_failpoint),
         patch.object(database_module, "failpoint", at_failpoint),
-        patch.object(provenance_module, "collect", lambda *_: {}),
-        patch.object(capacity_module, "measure", lambda *_: machine),
-        patch.object(nobody_module, "NoExecutor", partial(Nobody, stage)),
+        patch.object(driving_module, "collect", lambda *_: {}),
+        patch.object(driving_module, "measure", lambda *_: machine),
+        patch.object(driving_module, "NoExecutor", partial(Nobody, stage)),
     ):
         yield

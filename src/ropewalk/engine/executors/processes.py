@@ -28,6 +28,7 @@ from ropewalk.engine.home import Home
 
 STEAL_AFTER_S = 0.05  # a worker silent for so long is inside one order; those behind it can go elsewhere
 GRACE_S = 5.0  # between the polite and the certain end of an attempt
+WATCH_S = 0.01  # shorter attempts are not looked after, and none more often
 LOOK_AT_LOGS_S = 0.1  # how often what is being logged is kept from filling the disk
 
 
@@ -55,6 +56,7 @@ class ProcessExecutor:
         self._oom_kills = _oom_kills()
         self._measured_at = 0.0
         self._logs_looked_at = 0.0
+        self._watch_at = math.inf  # when attempts that take long are to be looked after
         for _ in range(slots):
             self._spawn()
 
@@ -79,6 +81,7 @@ class ProcessExecutor:
             return
         to.take(job, orders)
         self._full.append(to)
+        self._watch_at = min(self._watch_at, time.monotonic() + WATCH_S)
 
     def _is_bloated(self, worker: Worker, orders: Sequence[Order]) -> bool:
         """Whether earlier tasks left so much in a worker that it would count against a limit; it is replaced then."""
@@ -100,14 +103,17 @@ class ProcessExecutor:
         self._send_orders()
         if self._reports:
             timeout_s = 0
-        timeout_s = max(0.0, min(timeout_s, self._next_deadline() - time.monotonic()))
+        timeout_s = max(0.0, min(timeout_s, self._watch_at - time.monotonic()))
         for file, _ in self._files.poll(timeout_s * 1000):
             if file in self._by_file:
                 self._read(self._by_file[file])
             elif file == self._wake_read:
                 os.read(self._wake_read, 4096)
-        self._bury()
-        self._watch()
+            else:
+                self._bury()
+        if time.monotonic() >= self._watch_at:
+            self._watch()
+            self._watch_at = max(self._next_deadline(), time.monotonic() + WATCH_S)
         reports, self._reports = self._reports, []
         return reports
 
@@ -247,6 +253,7 @@ class ProcessExecutor:
     def _end(self, worker: Worker, failure: Failure) -> None:
         worker.ending = failure
         worker.kill_at = time.monotonic() + GRACE_S
+        self._watch_at = min(self._watch_at, worker.kill_at)
         self._nursery.kill(worker.name, signal.SIGTERM)
 
     def _next_deadline(self) -> float:
@@ -254,6 +261,8 @@ class ProcessExecutor:
         for worker in self._workers.values():
             nearest = min(nearest, worker.kill_at)
             job, since = worker.present
+            if job is not None:
+                nearest = min(nearest, self._logs_looked_at + LOOK_AT_LOGS_S)
             if job is not None and worker.ending is None:
                 if job.timeout_s is not None:
                     nearest = min(nearest, since + job.timeout_s)
@@ -284,6 +293,7 @@ class ProcessExecutor:
         """End everything that runs without grace."""
         for worker in self._workers.values():
             worker.kill_at = 0.0
+        self._watch_at = 0.0
 
     def close(self) -> None:
         self._nursery.close()

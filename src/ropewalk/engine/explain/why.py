@@ -224,7 +224,7 @@ def _last_success(before: Recorded | None, reasons: tuple[str, ...]) -> str:
 
 def _tries(recorded: Recorded, node_id: str, row: TaskRun) -> Iterator[str]:
     """Attempts before the last, where there were several."""
-    failed = [a for a in tasks.attempts(recorded.client.db, recorded.run.number, node_id) if a[1] == row.item]
+    failed = tasks.attempts(recorded.client.db, recorded.run.number, node_id, row.item)
     earlier = failed[:-1] if row.state == "failed" else failed
     if earlier:
         yield f"attempt {row.attempts or len(failed)}; before: {'; '.join(a[4].message for a in earlier[-3:])}"

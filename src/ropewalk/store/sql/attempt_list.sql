@@ -1,2 +1,3 @@
 SELECT node, item, attempt, at, failure, wall_s FROM attempts
-WHERE run = :run AND (:node IS NULL OR node = :node) ORDER BY node, item, attempt
+WHERE run = :run AND (:node IS NULL OR node = :node) AND (:item IS NULL OR item = :item)
+ORDER BY node, item, attempt
