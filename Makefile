@@ -11,11 +11,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/python -m pip install -qq --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fix types docs bench nightly clean
+.PHONY: help demo test lint fix types docs bench bench-check bench-peers nightly clean
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is"
-	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-13s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.stamp-demo  ## run the flights pipeline on real data (sets itself up)
 	@echo "demo: running examples/flights/pipeline.py on the 2013 flights from New York"
@@ -53,8 +53,14 @@ docs: $(VENV)/.stamp-test  ## check the docs: snippets run, links resolve, every
 	@echo "docs: snippets, links, completeness"
 	@$(BIN)/python -m pytest -q tests/docs -n $(WORKERS)
 
-bench: $(VENV)/.stamp-test  ## measure against the budgets, side by side with plain Python
-	@$(BIN)/python -m bench
+bench: $(VENV)/.stamp-test  ## our targets, measured side by side with plain Python (about five minutes)
+	@$(BIN)/python -m benchmarks targets
+
+bench-check: $(VENV)/.stamp-test  ## fail if our cost beside the floors has become more than 25 % worse
+	@$(BIN)/python -m benchmarks check
+
+bench-peers: $(VENV)/.stamp-test  ## install the tools that we are compared with (PEERS=ray,dask, or all: some GB)
+	@$(BIN)/python -m benchmarks install '$(PEERS)'
 
 nightly: $(VENV)/.stamp-test  ## run the tests that take minutes, then the fault campaign
 	@echo "nightly: the long tests"

@@ -19,7 +19,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     one = commands.add_parser("run", help="measure us, the floors and other tools, interleaved")
-    one.add_argument("--peers", default="", help="prefect,ray; all: whatever is installed; nothing: only us and the floors")
+    one.add_argument(
+        "--peers", default="", help="prefect,ray; all: whatever is installed; nothing: only us and the floors"
+    )
     one.add_argument("--workloads", default="", help="chain,fanout; nothing: all")
     one.add_argument("--sizes", default="small", help="small, full, quick, or fanout=100+1000,chain=50")
     one.add_argument("--repeat", type=int, default=3, help="repetitions")

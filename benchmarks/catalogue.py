@@ -74,7 +74,7 @@ def subjects(peers: Iterable[Peer]) -> list[Subject]:
     return [
         Subject(
             variant.name, peer.name, peer.package, number, variant.configuration, variant.keeps, variant.records,
-            tuple(variant.jobs), bool(variant.module),
+            tuple(variant.jobs), bool(variant.module) and variant == peer.variants[0],
         )
         for peer in peers
         for number in [version(peer.name, peer.package)]
@@ -94,4 +94,3 @@ def listing() -> str:
             lines.append(f"    survives: {SURVIVES[variant.keeps]}; records: {variant.records}")
             lines.append(f"    does: {', '.join(variant.jobs)}")
     return "\n".join(lines)
-

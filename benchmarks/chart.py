@@ -25,7 +25,12 @@ text { font: 12px system-ui, sans-serif; fill: #24292f }
   .ours { fill: #4493f8 } .power { fill: #3fb950 } .process { fill: #d29922 } .nothing { fill: #6e7681 }
 }
 """
-LEGEND = {"ours": "Ropewalk", "power": "survives a power cut", "process": "survives kill -9", "nothing": "keeps nothing"}
+LEGEND = {
+    "ours": "Ropewalk",
+    "power": "survives a power cut",
+    "process": "survives kill -9",
+    "nothing": "keeps nothing",
+}
 
 
 def svg(results: Results) -> str:
@@ -38,8 +43,9 @@ def svg(results: Results) -> str:
     for title, costs in panels:
         body += _panel(results, title, costs, top)
         top += TOP + ROW * len(costs) + 24
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
         "<title>Milliseconds for each task, by tool; less is better</title>",
         f"<style>{STYLE}</style>", *body, "</svg>\n",
     ])  # fmt: skip
@@ -53,7 +59,8 @@ def _costs(results: Results, workload: str) -> list[Cost]:
 def _legend() -> Iterator[str]:
     x = LEFT
     for kind, label in LEGEND.items():
-        yield f'<rect class="{kind}" x="{x}" y="14" width="12" height="12" rx="2"/><text x="{x + 18}" y="24">{label}</text>'
+        yield f'<rect class="{kind}" x="{x}" y="14" width="12" height="12" rx="2"/>'
+        yield f'<text x="{x + 18}" y="24">{label}</text>'
         x += 40 + 7 * len(label)
 
 
@@ -76,5 +83,6 @@ def _panel(results: Results, title: str, costs: Sequence[Cost], top: int) -> Ite
         y, width = top + TOP + ROW * row, max(x(one.each_s) - LEFT, 2)
         label = f"{one.each_s * 1000:,.3g} ms, n = {one.n:,}"
         yield f'<text x="{LEFT - 8}" y="{y + 14}" text-anchor="end">{escape(one.variant)}</text>'
-        yield f'<rect class="{keeps[one.variant]}" x="{LEFT}" y="{y + 3}" width="{width:.1f}" height="{ROW - 7}" rx="2"/>'
+        bar = f'x="{LEFT}" y="{y + 3}" width="{width:.1f}" height="{ROW - 7}" rx="2"'
+        yield f'<rect class="{keeps[one.variant]}" {bar}/>'
         yield f'<text class="faint" x="{LEFT + width + 6:.1f}" y="{y + 14}">{label}</text>'

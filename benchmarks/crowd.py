@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from ropewalk.cli.main import main
 from ropewalk.engine.client import Client
 
-PIPELINE = '''
+PIPELINE = """
 from ropewalk import approval, context, each, pipeline, task
 
 @task
@@ -46,7 +47,7 @@ def fanout(n: int = 10_000, broken: int = 0):
 @pipeline
 def gated(n: int = 3):
     return total([1]).after(approval("Go on?") >> numbers(n))
-'''
+"""
 TEMPLATES = (  # arguments of `run`, and how many of a hundred runs are like it
     (("fanout", "-p", "n=3"), 40),
     (("fanout", "-p", "n=3"), 40),  # reused
@@ -73,25 +74,28 @@ def command(folder: Path, *arguments: str) -> Said:
     path, before = folder / "said.txt", Path.cwd()
     os.chdir(folder)
     try:
-        with path.open("w", encoding="utf-8") as out, (folder / "noted.txt").open("w", encoding="utf-8") as err:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = main(arguments)
+        with path.open("w", encoding="utf-8") as out, contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            code = main(arguments)
     finally:
         os.chdir(before)
-    return Said(code, path.read_text(encoding="utf-8") + (folder / "noted.txt").read_text(encoding="utf-8"))
+    return Said(code, path.read_text(encoding="utf-8"))
 
 
 def fill(folder: Path, runs: int, large: int) -> None:
-    """Make a project with so many runs, of which `large` have 10,000 task runs, and the last of all is a real one."""
+    """Make a project with so many runs, of which `large` have 10,000 task runs.
+
+    Five more come before them, of which they are copies, and two real ones of 10,000 task runs after them: the first of
+    these has failed.
+    """
     (folder / ".ropewalk").mkdir(parents=True)
     (folder / "pipeline.py").write_text(PIPELINE, encoding="utf-8")
     for arguments, _ in TEMPLATES:
         command(folder, "run", *arguments, "--executor", "inline")
-    if large:
-        command(folder, "run", *LARGE, "--no-cache")
+    command(folder, "run", *LARGE, "--no-cache")
     with Client(folder / ".ropewalk") as client:
         database = client.db.path
     _copy(database, list(_copies(runs, large)))
+    command(folder, "run", *LARGE, "-p", "broken=4000", "--no-cache")
     command(folder, "run", *LARGE, "--no-cache")
 
 
@@ -134,19 +138,24 @@ def _copy(database: Path, copies: Sequence[tuple[Any, ...]]) -> None:
     tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     for table in tables:
         if table not in ("runs", "leases", "records") and "run" in _columns(connection, table):
-            _copy_table(connection, table, "run", {"run": "c.number"})
+            own = {"key": "iif(t.source IS NULL, c.number || t.key, t.key)"} if table == "task_runs" else {}
+            _copy_table(connection, table, "run", {"run": "c.number", **own})
     connection.execute("COMMIT")
     connection.close()
 
 
 def _copy_table(connection: Any, table: str, key: str, changed: dict[str, str]) -> None:
-    names = _columns(connection, table)
+    names = [name for name in _columns(connection, table) if name != "id"]  # which SQLite gives
     values = ", ".join(changed.get(name, f't."{name}"') for name in names)
     connection.execute(
-        f'INSERT INTO "{table}" ({", ".join(names)}) '  # noqa: S608  # names that the schema has
+        f'INSERT INTO "{table}" ({", ".join(names)}) '  # names that the schema has
         f'SELECT {values} FROM copies c CROSS JOIN "{table}" t ON t."{key}" = c.template ORDER BY c.number'
     )
 
 
 def _columns(connection: Any, table: str) -> list[str]:
     return [row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')]
+
+
+if __name__ == "__main__":  # a process of its own, since the memory of those that come after counts from its start
+    fill(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import catalogue
+from benchmarks.host import ROOT
 
 
 def install(wanted: str) -> int:
@@ -35,7 +36,7 @@ def _install(name: str) -> bool:
         print(f"bench-peers: {name} is there")
         return True
     count = len([line for line in pins.read_text().splitlines() if line and not line.startswith("#")])
-    print(f"bench-peers: {name}: {count} packages into {venv.relative_to(catalogue.ROOT)}", flush=True)
+    print(f"bench-peers: {name}: {count} packages into {venv.relative_to(ROOT)}", flush=True)
     if not _make(venv, pins):
         return False
     stamp.write_text(wanted)

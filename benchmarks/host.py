@@ -3,8 +3,8 @@
     python -m benchmarks.host PEER VARIANT --check [WORKLOAD ...]     # every job at a tiny size: is it right?
     python -m benchmarks.host PEER VARIANT WORKLOAD N FOLDER          # started by benchmarks.watch
 
-Sizes: `frame` in MB, `cpu` in calls of `spin(0)` … `spin(n - 1)` whose values are summed up, `log` in lines, `plan` in nodes
-(the value is their number; nothing is executed), all others in tasks of the wide part.
+Sizes: `frame` in MB, `cpu` in calls of `spin(0)` … `spin(n - 1)` whose values are summed up, `log` in lines, `plan` in
+nodes (the value is their number; nothing is executed), all others in tasks of the wide part.
 """
 
 from __future__ import annotations
@@ -13,25 +13,36 @@ import argparse
 import importlib
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks import bodies
 from benchmarks.peer import Peer, Variant
-from benchmarks.watch import Ended, control, watch
+from benchmarks.watch import Ended, Order, control, watch
 
 ROOT = Path(__file__).parent.parent
-CHECKED = {
-    "hello": 1, "chain": 5, "fanout": 8, "layered": 20, "rerun": 8, "frame": 1, "cpu": 4, "log": 20, "plan": 50, "crash": 20,
-    "plan+lookup": 50,
-}  # fmt: skip
-FRAME_STEPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is to be run, and by whom.
+
+    Args:
+        python: the interpreter of the environment in which the peer is installed.
+        module: what its users import.
+    """
+
+    peer: str
+    variant: str
+    workload: str
+    n: int
+    python: str = sys.executable
+    module: str = ""
 
 
 def load(peer: str) -> Peer:
@@ -79,27 +90,25 @@ def environment(place: Path, python: str, more: Mapping[str, str]) -> dict[str, 
 
 
 def once(
-    python: str, peer: str, variant: str, workload: str, n: int, place: Path, *,
-    limit_s: float, ticks: Path | None = None, spins: int = 1000, kill_at: int | None = None,
-) -> Ended:  # fmt: skip
+    cell: Cell, place: Path, *, limit_s: float, ticks: Path | None = None, spins: int = 1000, kill_at: int = 0
+) -> Ended:
     """Run this module for one workload and watch it.
 
     Args:
         place: holds its home, its temporary files, its output, and the folder of the workload; may be from a first run.
         ticks: the file for a line from each body.
-        kill_at: everything is killed once there are so many lines.
+        kill_at: everything is killed once there are so many lines; 0: it is not.
     """
     folder = place / "work"
     folder.mkdir(parents=True, exist_ok=True)
     more = {bodies.SPINS: str(spins)} | ({bodies.TICKS: str(ticks)} if ticks else {})
 
-    def enough() -> bool:
-        return kill_at is not None and len(read_ticks(ticks)) >= kill_at
-
-    command = [python, "-m", "benchmarks.host", peer, variant, workload, str(n), str(folder)]
+    named = [cell.peer, cell.variant, cell.workload, str(cell.n), str(folder)]
     return watch(
-        command, environment=environment(place, python, more), folder=folder, output=place / "output.txt", limit_s=limit_s,
-        stop=enough,
+        Order(
+            [cell.python, "-m", "benchmarks.host", *named], environment(place, cell.python, more), str(folder),
+            str(place / "output.txt"), limit_s, str(ticks or ""), kill_at,
+        )
     )  # fmt: skip
 
 
@@ -110,77 +119,22 @@ def read_ticks(path: Path | None) -> Counter[int]:
     return Counter(map(int, path.read_text().split()))
 
 
-def executions(workload: str, n: int) -> range:
-    """How many bodies a workload executes; fewer than the most, where calls are alike and a tool knows them again."""
-    known = {"hello": 1, "log": 1, "plan": 0, "plan+lookup": 0, "frame": FRAME_STEPS + 2, "chain": n, "cpu": n}
-    least = most = known.get(workload, n + 2)
-    if workload == "layered":
-        least, most = n // 10, n
-    return range(least, most + 1)
-
-
 def right(workload: str, n: int, value: Any, spins: int) -> bool:
     """Whether a value is what it has to be; that of a frame is compared with the floor's by the runner."""
     if workload == "cpu":
-        os.environ[bodies.SPINS] = str(spins)
-        return bool(value == sum(map(bodies.spin, range(n))))
+        return bool(value == sum(spun(seed, spins) for seed in range(n)))
     wanted = bodies.expected(workload, n)
     return value is not None and wanted in (None, value)
 
 
-def check(peer: str, variant: str, workload: str, limit_s: float) -> str:
-    """What is wrong with a job at a tiny size; empty: nothing."""
-    n, place = CHECKED[workload], Path(tempfile.mkdtemp(prefix=".bench-", dir=ROOT))
-    ticks, python = place / "ticks", sys.executable
-    try:
-        kill_at = n // 2 if workload == "crash" else None
-        ended = once(python, peer, variant, workload, n, place, limit_s=limit_s, ticks=ticks, kill_at=kill_at)
-        if workload == "crash":
-            before = read_ticks(ticks)
-            if ended.code is not None:
-                return f"it ended, with {len(before)} bodies executed, before it could be killed" + _tail(place)
-            ended = once(python, peer, variant, "resume", n, place, limit_s=limit_s, ticks=ticks)
-            again = sum((read_ticks(ticks) - before)[item] for item in before)
-            print(f"    of {len(before)} that had ended before the kill {again} were executed again", flush=True)
-        elif workload == "rerun" and ended.code == 0:
-            if read_ticks(ticks).total() != n + 2:
-                return f"the first run has executed {read_ticks(ticks).total()} bodies, not {n + 2}"
-            ticks.unlink()
-            ended = once(python, peer, variant, workload, n, place, limit_s=limit_s, ticks=ticks)
-            print(f"    the second run has executed {read_ticks(ticks).total()} bodies", flush=True)
-        return _wrong(workload, n, ended, ticks, place)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def _wrong(workload: str, n: int, ended: Ended, ticks: Path, place: Path) -> str:
-    if ended.code is None:
-        return "it took too long" + _tail(place)
-    if ended.code != 0 or not ended.answer:
-        return f"exit code {ended.code}" + _tail(place)
-    value = json.loads(ended.answer)["value"]
-    if not right(workload, n, value, spins=1000):
-        return f"the value is {value!r:.200}, not {bodies.expected(workload, n)!r}" + _tail(place)
-    executed = read_ticks(ticks).total()
-    wanted = executions(workload, n)
-    if workload not in ("rerun", "crash") and executed not in wanted:
-        return f"{executed} bodies were executed, not {wanted[-1]}"
-    return ""
-
-
-def _tail(place: Path) -> str:
-    text = (place / "output.txt").read_text(errors="replace")[-3000:]
-    return f"; its output ended with\n{text}" if text else ""
-
-
-def _check_all(peer: str, variant: str, workloads: list[str], limit_s: float) -> int:
-    jobs = find(peer, variant).jobs
-    failed = 0
-    for workload in workloads or [w for w in CHECKED if w in jobs]:
-        problem = check(peer, variant, workload, limit_s)
-        failed += bool(problem)
-        print(f"{variant:24} {workload:8} {problem or 'ok'}", flush=True)
-    return min(failed, 1)
+def spun(seed: int, turns: int) -> int:
+    """What `spin` returns, without the loop: a turn is x → ax + b, and so are two, four, … turns."""
+    a, b, all_a, all_b, modulus = 1_103_515_245, 12_345, 1, 0, 1 << 31
+    while turns:
+        if turns & 1:
+            all_a, all_b = all_a * a % modulus, (all_b * a + b) % modulus
+        a, b, turns = a * a % modulus, (a * b + b) % modulus, turns >> 1
+    return (all_a * seed + all_b) % modulus
 
 
 def main() -> int:
@@ -193,7 +147,9 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=120.0, help="seconds for each job that is checked")
     given = parser.parse_intermixed_args()
     if given.check:
-        return _check_all(given.peer, given.variant, given.rest, given.limit)
+        from benchmarks.checking import check_all  # which is built on this module
+
+        return check_all(given.peer, given.variant, given.rest, given.limit)
     workload, n, folder = given.rest
     do(find(given.peer, given.variant), workload, int(n), Path(folder))
     return 0

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.crowd import LARGE, Said, command, fill
+from benchmarks.crowd import LARGE, Said, command
 
 SLOW_S = 1.0  # what takes longer is called a few times only
 FEW = 3
@@ -57,7 +57,7 @@ class Case:
 
 def cases(runs: int) -> Iterator[Case]:
     """Everything that a person types whose time could grow with what has been run before."""
-    last, deep = runs + 6, runs // 2
+    last, deep = runs + 7, runs // 2
     yield Case("runs: first page", ("runs",), f"{last}  ")
     yield Case("runs: deep page", ("runs", "--before", str(deep)), f"{deep - 1}  ")
     yield Case("runs: one pipeline", ("runs", "--pipeline", "train-c"), "train-c")
@@ -69,8 +69,11 @@ def cases(runs: int) -> Iterator[Case]:
     yield Case("runs: running, of which there are none", ("runs", "--state", "running"), "no such runs")
     yield Case("runs: paused", ("runs", "--state", "paused"), "paused")
     yield Case("runs: one author", ("runs", "--author", "cleo"), "train-")
-    yield Case("runs: paused of one author and pipeline",
-               ("runs", "--author", "cleo", "--pipeline", "train-c", "--state", "paused"), "paused")
+    yield Case(
+        "runs: paused of one author and pipeline",
+        ("runs", "--author", "cleo", "--pipeline", "train-c", "--state", "paused"),
+        "paused",
+    )
     yield Case("runs: since a week", ("runs", "--since", "7d"), f"{last}  ")
     yield Case("runs: failed since a minute", ("runs", "--since", "1m", "--state", "failed"), "no such runs")
     yield Case("runs: large ones", ("runs", "--pipeline", "fanout"), f"{last}  ")
@@ -80,6 +83,7 @@ def cases(runs: int) -> Iterator[Case]:
     yield Case("show: no such name", ("show", "nosuch-name"), "there is no run")
     yield Case("show: 10,000 task runs", ("show", str(last)), "10,000 items")
     yield Case("show: 10,000 task runs, JSON", ("show", str(last), "--json"), '"square"')
+    yield Case("show: 10,000 task runs, two failed", ("show", str(last - 1)), "is broken")
     yield Case("show: a mapped task", ("show", f"{last}/square"), "10,000 items")
     yield Case("show: one of 10,000", ("show", f"{last}/square/5000"), "25000000")
     yield Case("why: one of 10,000", ("why", f"{last}/square/5000"), "square")
@@ -100,11 +104,12 @@ def cases(runs: int) -> Iterator[Case]:
 
 def processes(runs: int) -> Iterator[Case]:
     """Those that are measured as whole processes."""
-    last = runs + 6
+    last = runs + 7
     yield Case("process: --version", ("--version",), "ropewalk")
     yield Case("process: runs", ("runs",), f"{last}  ")
     yield Case("process: show of 10,000 task runs", ("show", str(last)), "10,000 items")
     yield Case("process: show of 10,000 task runs, JSON", ("show", str(last), "--json"), '"square"')
+    yield Case("process: show of a run that failed", ("show", str(last - 1)), "is broken")
     yield Case("process: completion of a run", (), f"{last}")
 
 
@@ -144,8 +149,12 @@ def as_a_process(folder: Path, case: Case, calls: int) -> Figure:
     cpu, wall, peak_kb = [], [], 0
     for _ in range(calls):
         wall_at = time.perf_counter()
-        process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "ropewalk", *case.arguments], cwd=folder, env=environment, stdout=subprocess.PIPE
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ropewalk", *case.arguments],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         assert process.stdout is not None
         with process.stdout:
@@ -185,7 +194,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary) / "project"
         if not folder.exists():
-            fill(folder, given.runs, given.large)
+            size = (str(given.runs), str(given.large))
+            subprocess.run([sys.executable, "-m", "benchmarks.crowd", str(folder), *size], check=True)
         figures = []
         chosen = [(in_this_process, case) for case in cases(given.runs)]
         print(f"{given.runs:,} runs; milliseconds: p50 and p95, and for wall time the largest", flush=True)

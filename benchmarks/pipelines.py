@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from benchmarks import bodies
 from ropewalk import each, pipeline, task
 
@@ -61,7 +63,7 @@ def frame(n: int) -> float:
 
 
 @pipeline
-def cpu(n: int) -> list[int]:
+def cpu(n: int) -> Any:
     return spin(each(list(range(n))))
 
 

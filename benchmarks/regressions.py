@@ -1,7 +1,7 @@
 """`make bench-check`: our ratios to the floors beside those that were accepted last.
 
-A ratio is the median over repetitions of ours to the floor's, each measured right after the other. What has become worse
-by more than 25 % is measured again, with more repetitions, before it is said: noise does not strike twice.
+A ratio is the median over repetitions of ours to the floor's, each measured right after the other. What has become
+worse by more than 25 % is measured again, with more repetitions, before it is said: noise does not strike twice.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.host import ROOT
-from benchmarks.measure import Cell, Terms, measure
+from benchmarks.host import ROOT, Cell
+from benchmarks.measure import Terms, measure
 from benchmarks.results import OURS, Measured
 
 ACCEPTED = ROOT / "benchmarks/accepted.json"
@@ -70,18 +70,27 @@ def accept(path: Path = ACCEPTED, pairs: Sequence[Pair] = PAIRS) -> int:
     return 0
 
 
-def check(path: Path = ACCEPTED, pairs: Sequence[Pair] = PAIRS, take_one: Measure | None = None) -> int:
-    """Compare with what was accepted; 1 if something has become worse, which is named."""
+def check(
+    path: Path = ACCEPTED,
+    pairs: Sequence[Pair] = PAIRS,
+    take_one: Measure | None = None,
+    repeats: tuple[int, int] = (REPEAT, AGAIN),
+) -> int:
+    """Compare with what was accepted; 1 if something has become worse, which is named.
+
+    Args:
+        repeats: how often all are measured, and then what seems worse.
+    """
     take_one = take_one or real
     if not path.exists():
         print(f"nothing was accepted yet: {path.name} is missing; python -m benchmarks check --accept", file=sys.stderr)
         return 1
     accepted: Ratios = json.loads(path.read_text())["ratios"]
-    ratios = take(pairs, REPEAT, take_one)
+    ratios = take(pairs, repeats[0], take_one)
     doubtful = [pair for pair in pairs if worse(pair, ratios, accepted)]
     if doubtful:
         print(f"again, since it seems worse: {'; '.join(pair.name for pair in doubtful)}", file=sys.stderr)
-        ratios = {**ratios, **take(doubtful, AGAIN, take_one)}
+        ratios = {**ratios, **take(doubtful, repeats[1], take_one)}
     print(table(pairs, ratios, accepted))
     regressions = [text for pair in doubtful for text in worse(pair, ratios, accepted)]
     for text in regressions:
@@ -132,7 +141,9 @@ def table(pairs: Sequence[Pair], ratios: Ratios, accepted: Ratios) -> str:
     for pair in pairs:
         for figure, now in ratios[pair.name].items():
             before = accepted.get(pair.name, {}).get(figure)
-            beside = f"{'–':>9} {now:8.2f}×" if before is None else f"{before:8.2f}× {now:8.2f}× {now / before - 1:+8.0%}"
+            beside = (
+                f"{'–':>9} {now:8.2f}×" if before is None else f"{before:8.2f}× {now:8.2f}× {now / before - 1:+8.0%}"
+            )
             lines.append(f"{pair.name:44} {figure:5} {beside}")
     return "\n".join(lines)
 

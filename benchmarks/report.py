@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import chart, versus
+from benchmarks import chart, overview, versus
 from benchmarks.catalogue import ALWAYS, SURVIVES
 from benchmarks.host import ROOT
 from benchmarks.results import OURS, Measured, Results, Subject
@@ -40,13 +40,15 @@ def write(results: Results, path: Path, *, docs: bool = False) -> list[Path]:
     chart_file, page = folder / f"{stem}.svg", folder / f"{stem}.md"
     chart_file.write_text(chart.svg(results))
     page.write_text(f"{_head(results)}\n![Milliseconds for each task]({chart_file.name})\n\n{text(results)}\n")
+    if docs:
+        results.save(folder / f"{stem}.json")
     return [page, chart_file]
 
 
 def text(results: Results) -> str:
     """All tables, without the head."""
     found = [_table(results, workload) for workload in dict.fromkeys(workload for workload, _ in results.cells())]
-    parts = [*found, versus.table(results), _variants(results), _failures(results)]
+    parts = [overview.table(results), *found, versus.table(results), _variants(results), _failures(results)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -54,39 +56,36 @@ def _head(results: Results) -> str:
     about, settings = results.machine, results.settings
     return (
         "# The benchmark, in figures\n\n"
-        "Written by `python -m benchmarks report` from the figures of one `python -m benchmarks run`; how to run it is\n"
-        "said in [the benchmark](../how-to/run-the-benchmark.md).\n\n"
-        f"{about['cores']} cores of {about['cpu']}, {about['memory_gb']} GB, {about['kernel']}, Python {about['python']};\n"
-        f"{about['file_system']}, an fsync takes {about['fsync_ms']} ms; load before the start {about['load']};\n"
-        f"{about['date']}. Medians of {settings['repeat']}, all interleaved; two workers for everybody. In each pair of\n"
-        "columns the second is the ratio to Ropewalk: 3.0 × took three times as long. CPU is that of all processes, servers\n"
-        "and daemons too.\n"
+        "Written by `python -m benchmarks report` from the JSON of one `python -m benchmarks run`, which lies beside\n"
+        "this page; [how to run it](../how-to/run-the-benchmark.md).\n\n"
+        f"{about['cores']} cores of {about['cpu']}, {about['memory_gb']} GB, {about['kernel']},\n"
+        f"Python {about['python']}; {about['file_system']}, an fsync takes {about['fsync_ms']} ms;\n"
+        f"load before the start {about['load']}; {about['date']}.\n\n"
+        f"Medians of {settings['repeat']}, all interleaved; two workers for everybody. Each figure is followed by its\n"
+        "ratio to Ropewalk's: 3.0 × took three times as long. CPU seconds are those of all processes, servers and\n"
+        "daemons too.\n"
     )
 
 
 def _table(results: Results, workload: str) -> str:
     """A row for each variant that offers it, the fastest at the largest size first."""
     ns = [n for name, n in results.cells() if name == workload]
-    settings = dict(results.settings)
-    lines = [f"## {workload}\n", WORKLOADS.get(workload, workload).format(**settings).capitalize() + ".\n"]
+    about = WORKLOADS.get(workload, workload).format(**results.settings)
+    lines = [f"## {workload}\n", f"{about[0].upper()}{about[1:]}.\n"]
     columns = [f"{workload} {n:,}" for n in ns] if len(ns) > 1 else [f"n = {ns[0]:,}"]
     facts = _FACTS.get(workload, {})
     header = [f"{column} | × | CPU | ×" for column in columns] + list(facts)
     lines += [f"| | survives | {' | '.join(header)} |", "|---|---|" + "--:|" * (4 * len(ns) + len(facts))]
     for subject in sorted(results.subjects, key=lambda subject: _place(results, subject, workload, ns)):
-        if _offers(subject, workload):
+        if overview.offers(subject, workload):
             cells = [cell for n in ns for cell in _cells(results, subject, workload, n)]
             cells += [_fact(results, subject.name, workload, ns[-1], figure) for figure in facts.values()]
             name = f"**{subject.name}**" if subject.peer == OURS else subject.name
             lines.append(f"| {name} | {subject.keeps} | {' | '.join(cells)} |")
-    missing = [s.name for s in results.subjects if not _offers(s, workload) and s.peer not in ALWAYS]
+    missing = [s.name for s in results.subjects if not overview.offers(s, workload) and s.peer not in ALWAYS]
     if missing:
         lines.append(f"\nNot offered by {', '.join(missing)}.")
     return "\n".join(lines)
-
-
-def _offers(subject: Subject, workload: str) -> bool:
-    return subject.imports if workload == "import" else workload in subject.jobs
 
 
 def _place(results: Results, subject: Subject, workload: str, ns: Sequence[int]) -> tuple[float, ...]:
@@ -99,14 +98,12 @@ def _cells(results: Results, subject: Subject, workload: str, n: int) -> list[st
     """Wall, ratio, CPU, ratio; or why there is none."""
     outcome = results.outcome(subject.name, workload, n)
     if outcome not in ("ok", "again"):
-        limit_s = results.settings["limit_s"]
-        reason = {None: "not run", "limit": "not run (limit)", "timeout": f"> {limit_s:g} s", "wrong": "WRONG"}
-        return [reason.get(outcome, "failed"), "", "", ""]
+        return [overview.reason(results, outcome), "", "", ""]
     mark = " (computed again)" if outcome == "again" else ""
     found = []
     for figure in (wall, cpu):
         value, ours = results.median(subject.name, workload, n, figure), results.median(OURS, workload, n, figure)
-        found += [seconds(value) + mark, "" if not ours or value is None else f"{ratio(value / ours)} ×"]
+        found += [seconds(value) + mark, "" if not ours or value is None else f"{overview.ratio(value / ours)} ×"]
         mark = ""
     return found
 
@@ -134,7 +131,11 @@ _FACTS: dict[str, dict[str, Callable[[Measured], str]]] = {
 
 
 def _variants(results: Results) -> str:
-    lines = ["## Who was measured, and how\n", "| | version | survives | records | configuration |", "|---|---|---|---|---|"]
+    lines = [
+        "## Who was measured, and how\n",
+        "| | version | survives | records | configuration |",
+        "|---|---|---|---|---|",
+    ]
     for one in results.subjects:
         known = f"{one.package} {one.version}".strip()
         lines.append(f"| {one.name} | {known} | {SURVIVES[one.keeps]} | {one.records} | {one.configuration} |")
@@ -159,7 +160,3 @@ def seconds(value: float | None) -> str:
     if value < 1:
         return f"{value * 1000:,.3g} ms" if value < 0.0995 else f"{value * 1000:,.0f} ms"
     return f"{value:.2f} s" if value < 10 else f"{value:,.1f} s" if value < 100 else f"{value:,.0f} s"
-
-
-def ratio(value: float) -> str:
-    return f"{value:.2f}" if value < 2 else f"{value:.1f}" if value < 20 else f"{value:,.0f}"

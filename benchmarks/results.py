@@ -13,7 +13,7 @@ from benchmarks.peer import Keeps
 
 OURS = "ropewalk"  # the variant that ratios are taken to
 Outcome: TypeAlias = Literal["ok", "failed", "timeout", "wrong", "again", "limit"]
-"""`again`: a rerun that executed bodies again; `limit`: not run, since its peer says that it is not worth waiting for."""
+"""`again`: a rerun that executed bodies again; `limit`: not run, since `Variant.limits` says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,12 @@ class Results:
     def cells(self) -> list[tuple[str, int]]:
         """Workloads with their sizes, in the order in which they were run."""
         return list(dict.fromkeys((run.workload, run.n) for run in self.runs))
+
+    def shared_sizes(self, workload: str) -> list[int]:
+        """Its sizes, the largest first, without those that only we were asked for."""
+        asked = {(run.n, run.variant.startswith(OURS)) for run in self.runs if run.workload == workload}
+        shared = {n for n, is_ours in asked if not is_ours} or {n for n, _ in asked}
+        return sorted(shared, reverse=True)
 
     def of(self, variant: str, workload: str, n: int) -> list[Measured]:
         return [run for run in self.runs if (run.variant, run.workload, run.n) == (variant, workload, n)]

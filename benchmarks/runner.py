@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import catalogue, machine, sizes
-from benchmarks.host import ROOT
-from benchmarks.measure import Cell, Terms, measure
+from benchmarks.host import ROOT, Cell
+from benchmarks.measure import Terms, measure
 from benchmarks.peer import Peer, Variant
 from benchmarks.results import OURS, Measured, Results
 
@@ -57,14 +57,14 @@ def schedule(request: Request) -> Iterator[tuple[Peer, Variant, str, int]]:
         for peer in request.peers:
             for variant in peer.variants:
                 ours = variant.name == OURS or variant.name.startswith(f"{OURS}-")
-                if can(variant, workload) and (ours or (workload, n) not in request.ours_only):
+                if can(peer, variant, workload) and (ours or (workload, n) not in request.ours_only):
                     yield peer, variant, workload, n
 
 
-def can(variant: Variant, workload: str) -> bool:
-    """Whether a variant offers a workload; `crash` takes two jobs, `import` none."""
+def can(peer: Peer, variant: Variant, workload: str) -> bool:
+    """Whether a variant offers a workload; `crash` takes two jobs, `import` none, but is the same for all variants."""
     if workload == "import":
-        return bool(variant.module)
+        return bool(variant.module) and variant is peer.variants[0]
     return {workload, "resume"} <= set(variant.jobs) if workload == "crash" else workload in variant.jobs
 
 
@@ -87,7 +87,9 @@ def _say(repetition: int, found: Measured) -> None:
 def request_from(peers: str, workloads: str, size: str, repeat: int, limit_s: float) -> Request:
     """What the command line asks for."""
     cells = sizes.cells(workloads, size)
-    more = [(name, n) for name, n in sizes.OURS_ONLY.items() if size == "full" and any(name == cell[0] for cell in cells)]
+    more = [
+        (name, n) for name, n in sizes.OURS_ONLY.items() if size == "full" and any(name == cell[0] for cell in cells)
+    ]
     return Request(
         catalogue.chosen(peers), cells, repeat, limit_s, sizes.SPIN_S.get(size, 2.0), more, {"sizes": size},
     )  # fmt: skip

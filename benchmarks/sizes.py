@@ -9,7 +9,8 @@ SMALL: Mapping[str, Sequence[int]] = {
     "frame": (200,), "cpu": (8,), "log": (10_000,), "plan": (10_000,), "crash": (200,),
 }  # fmt: skip
 FULL = {
-    **SMALL, "chain": (50, 200, 1_000), "fanout": (100, 1_000, 10_000), "layered": (500, 5_000), "rerun": (1_000, 10_000),
+    **SMALL, "chain": (50, 200, 1_000), "fanout": (100, 1_000, 10_000), "layered": (500, 5_000),
+    "rerun": (1_000, 10_000),
 }  # fmt: skip
 QUICK: Mapping[str, Sequence[int]] = {
     "hello": (1,), "import": (1,), "chain": (10,), "fanout": (50,), "layered": (50,), "rerun": (50,), "frame": (4,),

@@ -1,6 +1,6 @@
 """What a job executes at peers whose tasks are commands: task.py BODY OUT [GIVEN ...]. Standard library only.
 
-OUT is the file for the value; a GIVEN is a number, such a file, FILE:i for an item of its list, or a folder of such files.
+OUT is the file for the value; a GIVEN is a number, such a file, FILE:i for an item of its list, or a folder of files.
 """
 
 from __future__ import annotations

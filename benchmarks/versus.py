@@ -44,7 +44,11 @@ def table(results: Results) -> str:
     lines = [line for target in TARGETS for line in _lines(results, target)]
     if not lines:
         return ""
-    head = ["## Targets that name another tool\n", "| workload | we | the fastest of | takes | target | |", "|---|---|---|--:|--:|---|"]
+    head = [
+        "## Targets that name another tool\n",
+        "| workload | we | the fastest of | takes | target | |",
+        "|---|---|---|--:|--:|---|",
+    ]
     return "\n".join([*head, *lines])
 
 
@@ -59,29 +63,20 @@ def _lines(results: Results, target: Target) -> Iterator[str]:
     mark = "ok" if times >= target.least else "MISSED"
     whom = {"durable": "all that are durable", "any": "all"}.get(target.peer, target.peer)
     sizes = f"{ours.n:,}" if ours.n == best.n else f"{ours.n:,} and {best.n:,}"
-    yield (
-        f"| {target.workload} {sizes} | {ours.variant} | {whom}: {best.variant} | {times:.1f} × | ≥ {target.least:g} × | {mark} |"
-    )
+    what = f"| {target.workload} {sizes} | {ours.variant} | {whom}: {best.variant} |"
+    yield f"{what} {times:.1f} × | ≥ {target.least:g} × | {mark} |"
 
 
 def _is_meant(subject: Subject, peer: str) -> bool:
     if subject.peer in ALWAYS:
         return False
-    return peer == "any" or subject.peer == peer or (peer == "durable" and subject.keeps != "nothing")
+    return peer in ("any", subject.peer) or (peer == "durable" and subject.keeps != "nothing")
 
 
 def cost(results: Results, variant: str, workload: str) -> Cost | None:
     """What a task costs a variant; None: it has finished no size."""
-    ns = sorted((n for name, n in results.cells() if name == workload), reverse=True)
-    shared = [n for n in ns if results.outcome(variant, workload, n) == "ok" and not _is_ours_alone(results, workload, n)]
-    for n in shared:
+    for n in results.shared_sizes(workload):
         wall_s = results.median(variant, workload, n, lambda run: run.wall_s)
         if wall_s is not None:
             return Cost(variant, n, wall_s / n)
     return None
-
-
-def _is_ours_alone(results: Results, workload: str, n: int) -> bool:
-    """Whether nobody else was asked for this size, so that it says nothing beside those of others."""
-    asked = {run.variant for run in results.runs if (run.workload, run.n) == (workload, n)}
-    return n > 10_000 and all(name.startswith(OURS) for name in asked)

@@ -1,24 +1,26 @@
-"""Run a command and see to everything that descends from it: CPU, memory, a limit, a clean end. Standard library only."""
+"""Run a command and see to all that descends from it: CPU, memory, a limit, a clean end. Standard library only."""
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import select
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _SAMPLE_S = 0.1
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,68 +62,96 @@ class Ended:
         return b.at_s - a.on_s, b.cpu_s - a.cpu_s
 
 
-def watch(
-    command: Sequence[str],
-    *,
-    environment: Mapping[str, str],
-    folder: Path,
-    output: Path,
-    limit_s: float,
-    stop: Callable[[], bool] = bool,
-) -> Ended:
-    """Run a command in a session of its own until it ends, and then kill whatever it has left behind, daemons too.
-
-    The command finds a socket's number in BENCH_CONTROL. A line `mark NAME` is answered with `ok` once the CPU has been
-    read; anything else is its answer.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be run.
 
     Args:
         limit_s: seconds that it may take until its mark `started`, and again from there.
-        stop: asked now and then; True: everything is killed on the spot.
+        output: the file to which its output is added.
+        ticks: a file; once it has `kill_at` lines, everything is killed on the spot.
     """
-    _adopt_orphans()
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    folder: str
+    output: str
+    limit_s: float
+    ticks: str = ""
+    kill_at: int = 0
+
+    def is_enough(self) -> bool:
+        return bool(self.kill_at) and os.path.exists(self.ticks) and _lines(self.ticks) >= self.kill_at
+
+
+def watch(order: Order) -> Ended:
+    """Run a command in a session of its own until it ends, and then kill whatever it has left behind, daemons too.
+
+    The command finds a socket's number in BENCH_CONTROL. A line `mark NAME` is answered with `ok` once the CPU has been
+    read; anything else is its answer. All of this happens in a process between this one and the command, which becomes
+    the parent of those that lose theirs.
+
+    Raises:
+        RuntimeError: that process has failed.
+    """
+    guard = [sys.executable, "-m", __spec__.name]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    with subprocess.Popen(guard, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        answer = process.communicate(json.dumps(asdict(order)).encode())[0]
+    if process.returncode != 0:
+        raise RuntimeError(f"watching {order.command} ended with exit code {process.returncode}")
+    found = json.loads(answer)
+    return Ended(**{**found, "marks": {name: Mark(**mark) for name, mark in found["marks"].items()}})
+
+
+def main() -> None:
+    """Watch what stdin says, and tell stdout how it ended."""
+    order = Order(**json.load(sys.stdin))
+    print(json.dumps(asdict(_guard(order))))
+
+
+def _guard(order: Order) -> Ended:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) or libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     ours, theirs = socket.socketpair()
-    with ours, output.open("ab") as out:
+    with ours, open(order.output, "ab") as out:
         began = time.perf_counter()
         with theirs:
-            child = subprocess.Popen(  # noqa: S603
-                command, cwd=folder, env={**environment, "BENCH_CONTROL": str(theirs.fileno())}, stdin=subprocess.DEVNULL,
-                stdout=out, stderr=subprocess.STDOUT, pass_fds=(theirs.fileno(),), start_new_session=True,
+            child = subprocess.Popen(
+                order.command, cwd=order.folder, env={**order.environment, "BENCH_CONTROL": str(theirs.fileno())},
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, pass_fds=(theirs.fileno(),),
+                start_new_session=True,
             )  # fmt: skip
-        watching = _Watching(child, ours, began, limit_s, stop)
+        watching = _Watching(child, ours, began)
         try:
-            return watching.run()
+            return watching.run(order.limit_s, order.is_enough)
         finally:
             watching.kill_all()
 
 
-def _adopt_orphans() -> None:
-    """Whoever loses its parent becomes our child, so that daemons are found too."""
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+def _lines(path: str) -> int:
+    return Path(path).read_bytes().count(b"\n")
 
 
 class _Watching:
-    def __init__(
-        self, child: subprocess.Popen[bytes], control: socket.socket, began: float, limit_s: float, stop: Callable[[], bool]
-    ) -> None:
-        self.child, self.control, self.began, self.limit_s, self.stop = child, control, began, limit_s, stop
+    def __init__(self, child: subprocess.Popen[bytes], control: socket.socket, began: float) -> None:
+        self.child, self.control, self.began = child, control, began
         self.ended = Ended()
         self.gone_cpu_s = 0.0
         self.exit_code: int | None = None
         self.had = b""
         self.talks = True
+        self.pidfd = os.pidfd_open(child.pid)  # readable as soon as it has ended
 
-    def run(self) -> Ended:
-        with open(os.pidfd_open(self.child.pid), "rb") as self.pidfd:
-            return self._run()
-
-    def _run(self) -> Ended:
-        deadline = self.began + self.limit_s
+    def run(self, limit_s: float, stop: Callable[[], bool]) -> Ended:
+        deadline = self.began + limit_s
         while not self._exited():
             if self._listen():
-                deadline = time.perf_counter() + self.limit_s
+                deadline = time.perf_counter() + limit_s
             self._sample()
-            if time.perf_counter() > deadline or self.stop():
+            if time.perf_counter() > deadline or stop():
                 break
         else:
             self.ended.code = self.exit_code
@@ -141,8 +171,8 @@ class _Watching:
 
     def _listen(self) -> bool:
         """Wait a moment for what the command says, or its end; True: its timed part begins."""
-        ready = select.select([self.pidfd, *([self.control] if self.talks else [])], [], [], _SAMPLE_S)[0]
-        if self.control not in ready:
+        sources = [self.pidfd, self.control.fileno()] if self.talks else [self.pidfd]
+        if self.control.fileno() not in select.select(sources, [], [], _SAMPLE_S)[0]:
             return False
         data = self.control.recv(1 << 16)
         self.talks = bool(data)
@@ -241,3 +271,7 @@ def control() -> Callable[[str], Any]:
             line.recv(16)
 
     return send
+
+
+if __name__ == "__main__":
+    main()

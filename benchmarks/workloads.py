@@ -11,12 +11,12 @@ from ropewalk.core.expr import Ref, constant
 from ropewalk.core.graph import Graph, MapSpec, Node, TaskSpec, make_graph
 from ropewalk.engine.client import Client, Options, Work
 
-
 WORKERS = 2
 FUNCTIONS = {
     f.__name__: f
     for f in (
-        bodies.numbers, bodies.square, bodies.total, bodies.step, bodies.make_frame, bodies.touch_frame, bodies.digest_frame,
+        bodies.numbers, bodies.square, bodies.total, bodies.step, bodies.make_frame, bodies.touch_frame,
+        bodies.digest_frame,
     )
 }  # fmt: skip
 

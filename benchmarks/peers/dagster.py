@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +13,11 @@ from benchmarks import bodies
 from benchmarks.peer import Job, Peer, Variant
 
 FRAME_STEPS = 5
-STEPS = {"in_process": {"in_process": {}}, "multiprocess": {"multiprocess": {
-    "max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": ["benchmarks.peers.dagster", "dagster"]}},
-}}}  # fmt: skip
+FORKSERVER = {"preload_modules": ["dagster", "benchmarks.peers.dagster"]}
+EXECUTORS = {
+    "in_process": {"in_process": {}},
+    "multiprocess": {"multiprocess": {"max_concurrent": 2, "start_method": {"forkserver": FORKSERVER}}},
+}
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def op(body: Callable[..., Any], *given: Any, name: str = "", inputs: int = 0, l
 
     names = ["xs"] if listed else [f"x{i}" for i in range(inputs)]
 
-    def compute(context: Any, **values: Any) -> Any:
+    def compute(**values: Any) -> Any:
         return body(*given, *(values[each] for each in names))
 
     return dagster.op(name=name or body.__name__, ins={each: dagster.In() for each in names})(compute)
@@ -68,7 +69,10 @@ def layered(n: int) -> None:
     before = [op(bodies.source, i, name=f"source{i}")() for i in range(len(first))]
     mix = op(bodies.mix, inputs=3)
     for depth, layer in enumerate(later, 1):
-        before = [mix.alias(f"mix{depth}_{i}")(*(before[p] for p in parents)) for i, parents in enumerate(layer)]
+        before = [
+            mix.alias(f"mix{depth}_{i}")(**{f"x{k}": before[p] for k, p in enumerate(parents)})
+            for i, parents in enumerate(layer)
+        ]
     op(sum, name="value", listed=True)(before)
 
 
@@ -103,7 +107,74 @@ GRAPHS: dict[str, Callable[[int], None]] = {
 
 def job(workload: str, n: int) -> Any:
     """What `build_reconstructable_job` names: each process makes the job anew."""
-    from dagster import GraphDefinition, JobDefinition, job
+    import dagster
 
-    made: GraphDefinition | JobDefinition = job(name=workload)(lambda: GRAPHS[workload](n))
-    return made
+    return dagster.job(name=workload)(lambda: GRAPHS[workload](n))
+
+
+def execute(workload: str, n: int, folder: Path, *, executor: str, **options: Any) -> Any:
+    from dagster import DagsterInstance, build_reconstructable_job, execute_job
+
+    described = build_reconstructable_job(__name__, "job", (workload, n))
+    config = {"execution": {"config": EXECUTORS[executor]}, "loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+    with (
+        DagsterInstance.get() as instance,
+        execute_job(described, instance, run_config=config, raise_on_error=True, **options) as result,
+    ):
+        return result.output_for_node("value")
+
+
+def resume(n: int, folder: Path, *, executor: str) -> Any:
+    """As one does it by hand: the run that nobody executes any more has failed; execute it again from there."""
+    from dagster import DagsterInstance, ReexecutionOptions
+
+    with DagsterInstance.get() as instance:
+        (run,) = instance.get_runs()
+        instance.report_run_failed(run)
+        again = ReexecutionOptions.from_failure(run.run_id, instance)
+    return execute("crash", n, folder, executor=executor, reexecution_options=again)
+
+
+def plan(n: int, folder: Path) -> int:
+    from dagster._core.execution.api import create_execution_plan
+
+    return len(create_execution_plan(job("crash", n - 2)).step_keys_to_execute)
+
+
+def jobs(executor: str) -> dict[str, Job]:
+    executed = {name: partial(execute, name, executor=executor) for name in GRAPHS}
+    return {**executed, "resume": partial(resume, executor=executor)}
+
+
+PLACE = (
+    "execute_job; instance in a folder (SQLite: WAL, synchronous=FULL), values in pickle files (FilesystemIOManager)"
+)
+RECORDS = "events of each op in SQLite, each fsynced; value in a pickle file, not fsynced"
+
+PEER = Peer(
+    name="dagster",
+    package="dagster",
+    variants=(
+        Variant(
+            name="dagster-in-process",
+            module="dagster",
+            configuration=f"{PLACE}; in_process executor; fan-out: DynamicOut, map, collect; console log level ERROR",
+            keeps="process",
+            records=RECORDS,
+            jobs=jobs("in_process") | {"plan": plan},
+            start=start,
+            limits={"chain": 200, "fanout": 100, "layered": 500},
+        ),
+        Variant(
+            name="dagster-multiprocess",
+            module="dagster",
+            configuration=f"{PLACE}; multiprocess executor with 2 processes at a time, started by a forkserver in which"
+            " Dagster is loaded (tuned); fan-out: DynamicOut, map and collect; console log level ERROR",
+            keeps="process",
+            records=RECORDS,
+            jobs=jobs("multiprocess"),
+            start=start,
+            limits={"chain": 50, "fanout": 100},
+        ),
+    ),
+)

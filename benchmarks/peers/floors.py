@@ -73,7 +73,7 @@ LOOP: dict[str, Job] = {
 
 @contextmanager
 def pool(_: Path) -> Iterator[None]:
-    global _pool  # noqa: PLW0603
+    global _pool
     with ProcessPoolExecutor(WORKERS, get_context("fork")) as _pool:
         list(_pool.map(abs, range(WORKERS)))
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,16 @@ def digest(frame: Any) -> float:
     return bodies.digest_frame(frame)
 
 
-def hello(n: int, folder: Path) -> Any:
-    from flytekit import task, workflow
+def tasks(*functions: Callable[..., Any], cached: bool = False) -> list[Any]:
+    from flytekit import Cache, task
 
-    say = task(bodies.hello)
+    return [task(function, cache=Cache(version="1") if cached else False) for function in functions]
+
+
+def hello(n: int, folder: Path, *, cached: bool = False) -> Any:
+    from flytekit import workflow
+
+    [say] = tasks(bodies.hello, cached=cached)
 
     @workflow
     def whole() -> str:
@@ -42,10 +49,10 @@ def hello(n: int, folder: Path) -> Any:
     return whole()
 
 
-def chained(n: int) -> Any:
-    from flytekit import task, workflow
+def chained(n: int, *, cached: bool = False) -> Any:
+    from flytekit import workflow
 
-    step = task(bodies.step)
+    [step] = tasks(bodies.step, cached=cached)
 
     @workflow
     def whole() -> int:
@@ -57,14 +64,15 @@ def chained(n: int) -> Any:
     return whole
 
 
-def chain(n: int, folder: Path) -> Any:
-    return chained(n)()
+def chain(n: int, folder: Path, *, cached: bool = False) -> Any:
+    return chained(n, cached=cached)()
 
 
 def fanout(n: int, folder: Path) -> Any:
-    from flytekit import map_task, task, workflow
+    from flytekit import map_task, workflow
 
-    first, each, last = task(bodies.numbers), map_task(task(bodies.square)), task(total)
+    first, square, last = tasks(bodies.numbers, bodies.square, total)
+    each = map_task(square)
 
     @workflow
     def whole(n: int) -> int:
@@ -77,12 +85,12 @@ def spread(xs: list[int]) -> int:
     return ready["last"](xs=[ready["each"](x=x) for x in xs])
 
 
-def cached(n: int, body: Callable[[int], int]) -> Any:
+def cached(n: int, folder: Path, *, body: Callable[[int], int] = bodies.square) -> Any:
     """A fan-out with the result of each call in the cache; that of a `map_task` would be kept only as a whole."""
-    from flytekit import Cache, dynamic, task, workflow
+    from flytekit import dynamic, workflow
 
-    ready["each"], ready["last"] = task(body, cache=Cache(version="1")), task(total, cache=Cache(version="1"))
-    first, rest = task(bodies.numbers, cache=Cache(version="1")), dynamic(spread)
+    first, ready["each"], ready["last"] = tasks(bodies.numbers, body, total, cached=True)
+    rest = dynamic(spread)
 
     @workflow
     def whole(n: int) -> int:
@@ -91,18 +99,10 @@ def cached(n: int, body: Callable[[int], int]) -> Any:
     return whole(n=n)
 
 
-def rerun(n: int, folder: Path) -> Any:
-    return cached(n, bodies.square)
-
-
-def crash(n: int, folder: Path) -> Any:
-    return cached(n, bodies.nap)
-
-
 def layered(n: int, folder: Path) -> int:
-    from flytekit import task, workflow
+    from flytekit import workflow
 
-    source, mix = task(bodies.source), task(bodies.mix)
+    source, mix = tasks(bodies.source, bodies.mix)
 
     @workflow
     def whole() -> list[int]:
@@ -117,12 +117,12 @@ def layered(n: int, folder: Path) -> int:
 
 def frame(megabytes: int, folder: Path) -> Any:
     import pandas as pd
-    from flytekit import task, workflow
+    from flytekit import workflow
 
     make.__annotations__["return"] = pd.DataFrame
     touch.__annotations__.update({"frame": pd.DataFrame, "return": pd.DataFrame})
     digest.__annotations__["frame"] = pd.DataFrame
-    first, each, last = task(make), task(touch), task(digest)
+    first, each, last = tasks(make, touch, digest)
 
     @workflow
     def whole(megabytes: int) -> float:
@@ -135,9 +135,10 @@ def frame(megabytes: int, folder: Path) -> Any:
 
 
 def cpu(n: int, folder: Path) -> int:
-    from flytekit import map_task, task, workflow
+    from flytekit import map_task, workflow
 
-    spin = map_task(task(bodies.spin))
+    [each] = tasks(bodies.spin)
+    spin = map_task(each)
 
     @workflow
     def whole(seeds: list[int]) -> list[int]:
@@ -147,9 +148,9 @@ def cpu(n: int, folder: Path) -> int:
 
 
 def log(lines: int, folder: Path) -> Any:
-    from flytekit import task, workflow
+    from flytekit import workflow
 
-    talk = task(bodies.talk)
+    [talk] = tasks(bodies.talk)
 
     @workflow
     def whole(lines: int) -> int:
@@ -169,24 +170,38 @@ PEER = Peer(
         Variant(
             name="flytekit",
             module="flytekit",
-            configuration="a workflow called as a function, one task after the other; fan-out and cpu: map_task; rerun and"
-            " crash: tasks with a Cache, called one by one from a @dynamic; frame: pandas.DataFrame, so Parquet files",
+            configuration="a workflow called as a function, one task after the other; fan-out and cpu: map_task;"
+            " frame: pandas.DataFrame, so Parquet files",
             keeps="nothing",
-            records="nothing; with a Cache: result in SQLite (WAL, synchronous NORMAL)",
+            records="nothing",
             jobs={
                 "hello": hello,
                 "chain": chain,
                 "fanout": fanout,
                 "layered": layered,
-                "rerun": rerun,
                 "frame": frame,
                 "cpu": cpu,
                 "log": log,
                 "plan": plan,
-                "crash": crash,
-                "resume": crash,
             },
-            limits={"chain": 1000, "fanout": 10_000, "layered": 5000, "rerun": 1000, "plan": 1000},
+            limits={"chain": 1000, "fanout": 10_000, "layered": 5000, "plan": 10_000},
+        ),
+        Variant(
+            name="flytekit-cache",
+            module="flytekit",
+            configuration="a workflow called as a function, one task after the other, each with a Cache;"
+            " fan-out: calls from a @dynamic, since the cache keeps that of a map_task only as a whole",
+            keeps="process",
+            records="result in SQLite (diskcache: WAL, synchronous NORMAL)",
+            jobs={
+                "hello": partial(hello, cached=True),
+                "chain": partial(chain, cached=True),
+                "fanout": cached,
+                "rerun": cached,
+                "crash": partial(cached, body=bodies.nap),
+                "resume": partial(cached, body=bodies.nap),
+            },
+            limits={"chain": 1000, "fanout": 10_000, "rerun": 10_000},
         ),
     ),
 )

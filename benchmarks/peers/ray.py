@@ -13,6 +13,8 @@ from typing import Any
 from benchmarks import bodies
 from benchmarks.peer import Job, Peer, Variant
 
+SHORT = 31  # characters of a folder, below which the path of a socket of Ray is no longer than the 107 that are allowed
+
 
 @contextmanager
 def cluster(_: Path) -> Iterator[None]:
@@ -20,7 +22,8 @@ def cluster(_: Path) -> Iterator[None]:
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="disabled")
     import ray
 
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # its sockets are in there: their paths have to be short
+    ours = tempfile.gettempdir()
+    folder = tempfile.mkdtemp(prefix="r", dir=ours if len(ours) <= SHORT else "/tmp")
     try:
         ray.init(num_cpus=2, include_dashboard=False, _node_ip_address="127.0.0.1", _temp_dir=folder)
         ready = ray.remote(_ready)

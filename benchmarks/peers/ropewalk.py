@@ -27,7 +27,7 @@ _client: Client | None = None
 @contextmanager
 def project(folder: Path) -> Iterator[None]:
     """A client, with its modules and its store; and the pipelines."""
-    global _client  # noqa: PLW0603
+    global _client
     from benchmarks import pipelines  # noqa: F401
     from ropewalk import Client
 
@@ -70,7 +70,7 @@ class Way:
     def hello(self, _: int, folder: Path) -> str:
         """`ropewalk run`, as a command."""
         command = [str(Path(sys.executable).with_name("ropewalk")), "run", f"{PIPELINES}:hello", "--json"]
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [*command, "--executor", self.executor, "--workers", str(WORKERS)],
             cwd=folder, stdout=subprocess.PIPE, check=True, env={**os.environ, "ROPEWALK_HOME": str(folder / "home")},
         )  # fmt: skip
@@ -130,7 +130,9 @@ PEER = Peer(
             "ropewalk", Way("processes"), "power",
             "executor `processes`, 2 workers, started within the run; each outcome is fsynced before it counts",
         ),
-        variant("ropewalk-inline", Way("inline"), "power", "executor `inline`; each outcome is fsynced before it counts"),
+        variant(
+            "ropewalk-inline", Way("inline"), "power", "executor `inline`; each outcome is fsynced before it counts",
+        ),
         *(
             [
                 variant(

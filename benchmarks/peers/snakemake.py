@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bodies
 from benchmarks.peer import Peer, Variant
 
 ROOT = Path(__file__).parents[2]
@@ -143,8 +142,8 @@ PEER = Peer(
     variants=(
         Variant(
             name="snakemake",
-            configuration="snakemake --cores 2 --scheduler greedy (tuned) --quiet all; a job is a shell command that starts"
-            " one small Python script; after the kill: --unlock, then --rerun-incomplete",
+            configuration="snakemake --cores 2 --scheduler greedy (tuned) --quiet all; a job is a shell command that"
+            " starts one small Python script; after the kill: --unlock, then --rerun-incomplete",
             keeps="process",
             records="result in a file, metadata of its job in .snakemake, not fsynced",
             jobs={

@@ -25,7 +25,7 @@ TURN_S = 0.005  # that one turn of a scheduler takes in virtual time: some arith
 
 def durations(mean_s: float, seed: int) -> list[float]:
     """Log-normal durations with a heavy tail; their mean is `mean_s`."""
-    rng = Random(f"durations {seed}")  # noqa: S311  # to be had again
+    rng = Random(f"durations {seed}")  # to be had again
     drawn = [min(rng.lognormvariate(0.0, SIGMA), LONGEST * math.exp(SIGMA**2 / 2)) for _ in range(DRAWN)]
     scale = mean_s * DRAWN / sum(drawn)
     return [one * scale for one in drawn]
@@ -70,7 +70,7 @@ class Cluster:
         deaths: float = 0.0005,
         turn_s: Callable[[], float] | None = None,
     ) -> None:
-        self.rng = Random(seed)  # noqa: S311  # to be had again
+        self.rng = Random(seed)  # to be had again
         self.stage = stage
         self.late: list[Report] = []
         self.busy = Busy(stage.now)

@@ -23,10 +23,9 @@ from unittest.mock import patch
 from benchmarks.scale.cluster import Cluster
 from benchmarks.scale.one import bound_s
 from benchmarks.scale.pipelines import FUNCTIONS, lengths, mixed
-from ropewalk.engine import client as client_module
 from ropewalk.engine.attempt import Order
 from ropewalk.engine.client import Client, Options, Work
-from ropewalk.engine.pools import set_pool
+from ropewalk.engine.pools import PoolGate, set_pool
 from ropewalk.engine.queue import Queue
 from ropewalk.testing.clock import Stage
 from ropewalk.testing.processes import Process, patched
@@ -229,7 +228,7 @@ class Shared:
 
 def sizes(runs: int, most: int, seed: int) -> list[int]:
     """Numbers of task runs from 10 to `most`, as many small ones as large ones; the largest comes first."""
-    rng = Random(f"sizes {seed}")  # noqa: S311  # to be had again
+    rng = Random(f"sizes {seed}")  # to be had again
     drawn = [int(10 * (most / 10) ** ((k + rng.random()) / runs)) for k in range(runs)]
     rng.shuffle(drawn)
     return drawn
@@ -244,7 +243,7 @@ def share(
     Args:
         reuse: True: before it starts anything each run looks what the others compute.
     """
-    rng = Random(f"arrivals {seed}")  # noqa: S311  # to be had again
+    rng = Random(f"arrivals {seed}")  # to be had again
     stage, watched = Stage(rng), Watched(slots)
     dispatcher = Dispatcher(slots, fair=arrangement == "fair")
     tenancies: dict[str, Tenancy] = {}
@@ -272,10 +271,11 @@ def share(
         set_pool(client.db, POOL, slots, "scale", stage.now)
     for number in range(len(tasks)):
         name = f"run {number}"
-        stage.add(name, lambda name=name, number=number: live(name, number), at=rng.random() * ARRIVE_S)  # type: ignore[misc]
+        stage.add(name, lambda name=name, number=number: live(name, number), at=rng.random() * ARRIVE_S)
     stage.add("observer", observe)
     began, cpu_began = stage.now, time.process_time()
-    with patched(stage, lambda _: None), _seen(watched, stage), _gated(arrangement, dispatcher, stage):
+    look_s = 5 * LOOK_S if arrangement == "apart" else None  # there nobody waits for others
+    with patched(stage, lambda _: None, look_s), _seen(watched, stage), _gated(arrangement, dispatcher, stage):
         stage.play(most_turns=1 << 60)
     if stage.errors:
         raise RuntimeError("\n".join(stage.errors))
@@ -308,10 +308,13 @@ def _gated(arrangement: Arrangement, dispatcher: Dispatcher, stage: Stage) -> It
         yield
         return
 
-    def gate(*_: object) -> DispatcherGate:
-        return DispatcherGate(dispatcher, stage.acting)
+    def begin(self: Any, *_: object) -> None:
+        DispatcherGate.__init__(self, dispatcher, stage.acting)
 
-    with patch.object(client_module, "PoolGate", gate):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patch.object(PoolGate, "__init__", begin))
+        for name in ("room", "take", "end", "next_s"):
+            stack.enter_context(patch.object(PoolGate, name, getattr(DispatcherGate, name)))
         yield
 
 

@@ -10,16 +10,18 @@ from typing import Any
 from unittest.mock import patch
 
 from ropewalk.core.decide import Decider
+from ropewalk.engine.scheduler import Scheduler
 from ropewalk.engine.supply import Supply
 from ropewalk.store import events as log
 from ropewalk.store.database import Database
 from ropewalk.testing.workers import SimulatedExecutor
 
-SIMULATION, REST = "simulation", "rest"
+SIMULATION, START = "simulation", "start"
 PARTS: tuple[tuple[Any, str, str], ...] = (
     (SimulatedExecutor, "poll", SIMULATION),
     (SimulatedExecutor, "offer", SIMULATION),
     (SimulatedExecutor, "submit", SIMULATION),
+    (Scheduler, "drive", "loop"),
     (Decider, "feed", "deciding"),
     (Decider, "recover", "deciding"),
     (Supply, "look_up", "keys"),
@@ -40,7 +42,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.spent: Counter[str] = Counter()
-        self._parts = [REST]
+        self._parts = [START]
         self._since = time.process_time()
 
     def enter(self, part: str) -> None:

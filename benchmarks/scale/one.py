@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import resource
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from benchmarks.scale.cluster import Cluster, Paced
-from benchmarks.scale.meter import REST, SIMULATION, Meter
+from benchmarks.scale.meter import SIMULATION, START, Meter
 from benchmarks.scale.pipelines import FUNCTIONS, lengths
 from ropewalk.core.graph import Graph
 from ropewalk.engine.client import Client, Options, Work
@@ -47,8 +47,8 @@ class Ran:
 
     @property
     def rate(self) -> float:
-        """Task runs that a scheduler could dispatch each second if it had a whole core."""
-        return self.tasks / self.cpu_s
+        """Task runs that a scheduler could dispatch each second if it had a whole core, once it has started."""
+        return self.tasks / (self.cpu_s - self.parts[START])
 
     def to_json(self) -> dict[str, Any]:
         """What is kept of it."""
@@ -62,18 +62,16 @@ def run_one(
 
     Args:
         folder: for the store; what writing costs depends on where it is.
-        commit_s: None: a turn of the scheduler takes a fixed virtual time, so equal seeds give equal runs. Else it takes
-            the CPU time that it really took, and so many seconds to wait for the disk.
+        commit_s: None: a turn of the scheduler takes a fixed virtual time, so equal seeds give equal runs. Else it
+            takes the CPU time that it really took, and so many seconds to wait for the disk.
     """
-    meter, stage = Meter(), Stage(None, 1_000_000.0)  # type: ignore[arg-type]  # nobody is to be chosen
+    meter, stage = Meter(), Stage(None, 1_000_000.0)
     paced = None if commit_s is None else Paced(lambda: meter.spent[SIMULATION], commit_s)
     cluster = Cluster(stage, mean_s=mean_s, seed=seed, turn_s=paced)
-    began = time.process_time()
     with meter.watching(), patched(stage, meter.at_failpoint), Process(folder, cluster, workers) as client:
         result = client.run(Work(graph, FUNCTIONS, {}, {}), Options(workers=workers, seed=seed))
         spent = meter.read()
         simulation_s = spent.pop(SIMULATION)
-        spent[REST] = time.process_time() - began - simulation_s - sum(spent.values()) + spent[REST]
         sizes = lengths(dict(graph.nodes))
         succeeded = sum(row.number for row in _counts(client, result.run.number) if row.state == "succeeded")
     makespan_s = stage.now - cluster.busy.began
@@ -96,10 +94,8 @@ def _size_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.db*"))
 
 
-def bound_s(
-    graph: Graph, sizes: dict[str, int], duration_s: Callable[[str, int], float], workers: int
-) -> float:  # fmt: skip
-    """What no order could beat, if no attempt failed: the work shared out evenly, the longest chain, the longest task."""
+def bound_s(graph: Graph, sizes: dict[str, int], duration_s: Callable[[str, int], float], workers: int) -> float:
+    """What no order could beat if no attempt failed: the work shared out evenly, the longest chain or task."""
     loads, longest_s = [], 0.0
     for node in graph.nodes.values():
         taken = [duration_s(node.id, item) for item in range(sizes[node.id])]
@@ -110,9 +106,9 @@ def bound_s(
 
 def steady(samples: list[tuple[float, int]], workers: int) -> float:
     """Share of the workers that was busy while neither the beginning nor the end of the run was near."""
-    spans = [(then - at) * busy for (at, busy), (then, _) in zip(samples, samples[1:], strict=False)]
+    spans = [(then - at) * busy for (at, busy), (then, _) in pairwise(samples)]
     total, done, busy_s, passed_s = sum(spans), 0.0, 0.0, 0.0
-    for span, ((at, _), (then, _)) in zip(spans, zip(samples, samples[1:], strict=False), strict=True):
+    for span, ((at, _), (then, _)) in zip(spans, pairwise(samples), strict=True):
         done += span
         if 0.1 * total < done <= 0.9 * total:
             busy_s, passed_s = busy_s + span, passed_s + then - at

@@ -37,7 +37,7 @@ def mixed(tasks: int, seed: int = 0, pool: str = "") -> Graph:
     """
     single = min(tasks * 15 // 100, MOST_SINGLE)
     layered = single * 2 // 3 // LAYERS * LAYERS
-    rng = Random(f"{seed} {tasks}")  # noqa: S311  # to be had again
+    rng = Random(f"{seed} {tasks}")  # to be had again
     nodes = [*_layers(layered, rng), *_chains(single - layered)]
     nodes += _fans(tasks - len(nodes))
     return _graph(nodes, pool)
@@ -74,7 +74,9 @@ def _layers(count: int, rng: Random) -> list[Node]:
     """Ten layers, each node on three of the layer before."""
     width = count // LAYERS
     return [
-        _node(f"l{layer}_{k}", *[f"l{layer - 1}_{up}" for up in rng.sample(range(width), min(width, 3) if layer else 0)])
+        _node(
+            f"l{layer}_{k}", *[f"l{layer - 1}_{up}" for up in rng.sample(range(width), min(width, 3) if layer else 0)]
+        )
         for layer in range(LAYERS)
         for k in range(width)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,15 @@ def sources(folder: Path) -> list[Source]:
     """Every Python file below a folder of the repository."""
     return [
         Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
-        for path in sorted(folder.rglob("*.py"))
+        for path in sorted(_python_files(folder))
     ]
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    """Those in hidden folders are not ours: environments of others."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place) / name for name in files if name.endswith(".py"))
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str, str]]:

@@ -104,6 +104,22 @@ def test_commands_that_only_tell_load_nothing_heavy(
     assert third_party(modules) & banned == set()
 
 
+def test_to_look_at_a_run_loads_neither_what_drives_runs_nor_what_explains_them(tmp_path: Path) -> None:
+    """They are half of the time that it takes to start."""
+    task = "from ropewalk import pipeline, task\n@task\ndef one() -> int:\n    return 1\n"
+    (tmp_path / "pipeline.py").write_text(f"{task}@pipeline\ndef p():\n    return one()\n")
+    command = "from ropewalk.cli.main import main; main()"
+
+    driving = loaded_by(command, "run", "--executor", "inline", cwd=tmp_path)
+    looking = [loaded_by(command, name, cwd=tmp_path) for name in ("runs", "show")]
+    explaining = loaded_by(command, "why", "last/one", cwd=tmp_path)
+
+    assert "ropewalk.engine.scheduler" in driving, "negative control"
+    assert "ropewalk.engine.explain.why" in explaining, "negative control"
+    for modules in looking:
+        assert not modules & {"ropewalk.author", "ropewalk.engine.scheduler", "ropewalk.engine.explain.why"}
+
+
 @pytest.mark.parametrize("code", ["import click", "def f():\n    import psutil\nf()"])
 def test_a_planted_third_party_import_is_found(code: str) -> None:
     assert third_party(loaded_by(code)) & {"click", "psutil"}

@@ -220,7 +220,7 @@ def test_who_approved_when_and_why_is_shown(folder: Path) -> None:
 def test_a_paused_run_is_listed_as_paused_with_its_reason_and_since_when(folder: Path) -> None:
     ropewalk("run", "release", cwd=folder)
 
-    (listed,) = json.loads(ropewalk("runs", "--state", "paused", "--json", cwd=folder).out)
+    (listed,) = json.loads(ropewalk("runs", "--state", "paused", "--json", cwd=folder).out)["runs"]
     text = masked(ropewalk("show", "1", cwd=folder).out)
 
     assert listed["state"] == "paused"

@@ -80,7 +80,7 @@ def test_a_group_is_tried_again_in_all_its_runs_and_repairs_them(folder: Path) -
 
     run(folder, "dlq", "retry", "--group", group["group"][:6])
 
-    assert [one["state"] for one in as_json(folder, "runs")] == ["succeeded", "succeeded"]
+    assert [one["state"] for one in as_json(folder, "runs")["runs"]] == ["succeeded", "succeeded"]
     assert as_json(folder, "dlq") == []
     assert "190" in run(folder, "show", "1").out
 

@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def names(folder: Path, *arguments: str) -> list[int]:
-    return [run["run"] for run in json.loads(ropewalk("runs", "--json", *arguments, cwd=folder).out)]
+    return [run["run"] for run in json.loads(ropewalk("runs", "--json", *arguments, cwd=folder).out)["runs"]]
 
 
 def test_runs_lists_the_newest_first_with_what_became_of_the_tasks(folder: Path) -> None:
@@ -54,11 +54,11 @@ def test_where_nothing_was_run_the_list_is_empty(tmp_path: Path) -> None:
     done = ropewalk("runs", cwd=tmp_path)
 
     assert (done.code, done.out, done.err) == (0, "", "There are no runs here yet: ropewalk run\n")
-    assert ropewalk("runs", "--json", cwd=tmp_path).out == "[]\n"
+    assert json.loads(ropewalk("runs", "--json", cwd=tmp_path).out) == {"runs": [], "next": None}
 
 
 def test_a_run_is_found_by_number_name_beginning_of_a_name_and_last(folder: Path) -> None:
-    name = json.loads(ropewalk("runs", "--json", cwd=folder).out)[0]["name"]
+    name = json.loads(ropewalk("runs", "--json", cwd=folder).out)["runs"][0]["name"]
 
     shown = [ropewalk("show", text, "--json", cwd=folder).out for text in ("3", name, name[:-1], "last", "")]
 
@@ -144,7 +144,7 @@ def test_a_running_run_is_shown_as_running_and_can_be_cancelled_from_another_she
     assert (again.code, "is still running" in again.err) == (2, True)
     assert (cancelled.code, cancelled.out) == (0, "Run 1 is stopping.\n")
     assert ended(process) == 1
-    assert json.loads(ropewalk("runs", "--json", cwd=tmp_path).out)[0]["state"] == "cancelled"
+    assert json.loads(ropewalk("runs", "--json", cwd=tmp_path).out)["runs"][0]["state"] == "cancelled"
 
 
 def test_sigint_cancels_a_run_that_has_no_terminal_with_130(tmp_path: Path) -> None:

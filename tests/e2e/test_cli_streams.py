@@ -162,7 +162,7 @@ def test_a_run_is_not_given_up_because_nobody_reads(folder: Path) -> None:
 
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert json.loads(ropewalk("runs", "--limit", "1", "--json", cwd=folder).out)[0]["state"] == "succeeded"
+    assert json.loads(ropewalk("runs", "--limit", "1", "--json", cwd=folder).out)["runs"][0]["state"] == "succeeded"
 
 
 def test_on_a_terminal_there_is_colour_unless_it_is_unwanted(folder: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from ropewalk.author import interpret
 from ropewalk.core.graph import Graph
-from ropewalk.engine import client as client_module
+from ropewalk.engine import provenance
 from ropewalk.engine.client import Client, Options, Work
 from ropewalk.testing.graphs import FUNCTIONS, Shape, graphs
 
@@ -29,7 +29,7 @@ def run_durably(graph: Graph) -> dict[str, object]:
     with (
         tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder,
         Client(folder) as client,
-        patch.object(client_module, "collect", lambda *_: {}),
+        patch.object(provenance, "collect", lambda *_: {}),
     ):
         result = client.run(Work(graph, FUNCTIONS, {}, {}), Options("inline"))
         return {

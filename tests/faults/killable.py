@@ -22,6 +22,7 @@ from ropewalk.store import runs
 FOLDER = Path(os.environ.get("KILLABLE_FOLDER", "."))
 ITEMS = int(os.environ.get("KILLABLE_ITEMS", "300"))
 TASK_S = float(os.environ.get("KILLABLE_TASK_S", "0.01"))
+DURABILITY = os.environ.get("KILLABLE_DURABILITY", "power")
 
 
 def note(name: str, line: str) -> None:
@@ -75,13 +76,13 @@ class TellsTooEarly(Scheduler):
 
 def main() -> None:
     if "acknowledge-early" in sys.argv:
-        import ropewalk.engine.client
+        import ropewalk.engine.scheduler
 
-        ropewalk.engine.client.Scheduler = TellsTooEarly
+        ropewalk.engine.scheduler.Scheduler = TellsTooEarly  # the client takes it from there when it drives a run
     work = trace(killable)
     with Client(FOLDER / "home") as client:
         if sys.argv[1] == "run":
-            result = client.run(work, Options(workers=2), acknowledge)
+            result = client.run(work, Options(workers=2, durability=DURABILITY), acknowledge)
         else:
             last = runs.find(client.db, "last")
             if last.is_open:

@@ -36,6 +36,7 @@ class Trial:
     items: int
     task_s: float
     plant: tuple[str, ...] = ()
+    durability: str = "power"
     kills: int = 0
     again: list[int] = field(default_factory=list)  # acknowledged, and yet begun once more
     result: dict[str, Any] = field(default_factory=dict)
@@ -43,7 +44,8 @@ class Trial:
     def start(self, failpoints: str = "") -> subprocess.Popen[str]:
         env = {
             **os.environ, "KILLABLE_FOLDER": str(self.folder), "KILLABLE_ITEMS": str(self.items),
-            "KILLABLE_TASK_S": str(self.task_s), "ROPEWALK_FAILPOINTS": failpoints,
+            "KILLABLE_TASK_S": str(self.task_s), "KILLABLE_DURABILITY": self.durability,
+            "ROPEWALK_FAILPOINTS": failpoints,
         }  # fmt: skip
         mode = "resume" if self._has_run() else "run"
         command = [sys.executable, str(PROGRAM), mode, *self.plant]
@@ -152,6 +154,34 @@ def test_a_run_that_is_killed_twenty_times_at_random_loses_and_repeats_nothing(t
     """Kill -9 of the whole run, again and again; workers end with it."""
     trial = kill_campaign(tmp_path, seed=20, kills=20)
     assert trial.kills >= 15
+
+
+def kill_when_acknowledged(trial: Trial, more: int) -> int:
+    """Kill the run once so many items more are acknowledged; how many are then."""
+    acked, ledger = trial.acks(), trial.ledger()
+    process = trial.start()
+    while len(trial.acks()) < len(acked) + more:
+        assert not ended_within(process, 0.005), process.communicate()[0]
+    process.kill()
+    process.communicate()
+    trial.after_kill(acked, ledger)
+    return len(trial.acks())
+
+
+def test_what_is_recorded_to_survive_the_end_of_processes_survives_kills(tmp_path: Path) -> None:
+    """Kill -9 takes a process, and not what it has handed to the kernel."""
+    expected = undisturbed(tmp_path / "undisturbed", 60)
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    trial = Trial(folder, 60, 0.02, durability="process")
+
+    first, second = kill_when_acknowledged(trial, 5), kill_when_acknowledged(trial, 5)
+    acked, ledger = trial.acks(), trial.ledger()
+    trial.finish(trial.start())
+    trial.after_kill(acked, ledger)
+
+    check(trial, expected)
+    assert 5 <= first < second < trial.items
 
 
 @pytest.mark.nightly

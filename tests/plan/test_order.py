@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.graphs import SHAPES, random_graph
-from bench.optimum import optimum_s
-from bench.ordering import NEAR, compare, optimum_ratios, random_comparisons, shape_lines
+from benchmarks.graphs import SHAPES, random_graph
+from benchmarks.optimum import optimum_s
+from benchmarks.ordering import NEAR, compare, optimum_ratios, random_comparisons, shape_lines
 from ropewalk.core.policy import Order
 from ropewalk.plan.order import LEAST_PATIENCE_S, POLICIES, Ranking, aged, ranking, remaining_s
 from ropewalk.plan.workload import Load, ends_s, least_s, makespan_s

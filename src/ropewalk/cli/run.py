@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @takes_options
 @option(
     "--durability", type=Choice(["power", "process"]), default="power",
-    help="What recorded results survive: a power cut, or only the end of any process, which is faster.",
+    help='What recorded results survive: a "power" cut, as is usual, or the end of a "process" only, which is faster.',
 )  # fmt: skip
 @verbosity
 def run(

@@ -90,6 +90,8 @@ def _head(session: Session, run: Run) -> Iterator[str]:
         yield f"  {', '.join(about)}"
     commit = str(run.provenance.get("commit", ""))[:10]
     code = [run.target, f"commit {commit}{' with changes' if run.provenance.get('dirty') else ''}" if commit else ""]
+    if (survives := run.provenance.get("durability", "power")) != "power":
+        code.append(f"durability {survives}")
     if any(code):
         yield f"  {' · '.join(part for part in code if part)}"
 

@@ -16,36 +16,22 @@ from ropewalk.core import events as ev
 from ropewalk.core.artifact import ArtifactRef
 from ropewalk.core.errors import StoreError, UsageError
 from ropewalk.core.graph import Graph
-from ropewalk.core.reopen import stale, with_owners
 from ropewalk.core.state import RunState, fold, regraph
 from ropewalk.core.taskstate import FAILED
-from ropewalk.engine.admission import Admission
-from ropewalk.engine.capacity import all_nodes, check_schedulable, measure, misfit
-from ropewalk.engine.changed import changed_nodes
-from ropewalk.engine.checkpoint import removing
-from ropewalk.engine.clock import SlewedClock
-from ropewalk.engine.executors.base import Executor
-from ropewalk.engine.executors.nobody import NoExecutor
-from ropewalk.engine.guards import Guards
 from ropewalk.engine.home import Home, find_home
-from ropewalk.engine.interrupts import interruptible
-from ropewalk.engine.ledger import Ledger
-from ropewalk.engine.ordering import order_of
 from ropewalk.engine.owner import is_alive, this_process, whoami
 from ropewalk.engine.past import Past
-from ropewalk.engine.pools import PoolGate, sizes
-from ropewalk.engine.prepare import Preparer
-from ropewalk.engine.provenance import collect
-from ropewalk.engine.punctual import check_times
 from ropewalk.engine.result import RunResult
-from ropewalk.engine.reuse import Reuse
-from ropewalk.engine.scheduler import PAUSED, Listener, Scheduler
-from ropewalk.engine.supply import Means
-from ropewalk.plan.plan import Plan
 from ropewalk.store import deadletters, runs, tasks
 from ropewalk.store import events as log
 from ropewalk.store.database import DURABILITIES, Database, open_database
 
+if TYPE_CHECKING:
+    from ropewalk.engine.executors.base import Executor
+    from ropewalk.engine.scheduler import Listener, Scheduler
+    from ropewalk.plan.plan import Plan
+
+# What only drives runs is imported by the methods that do: it is half of the time that a look at runs takes to start.
 _ABANDONED: set[tuple[Path, int]] = set()  # runs that this process could not even disown, since the disk was full
 
 

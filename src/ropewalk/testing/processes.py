@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import NoReturn
 from unittest.mock import patch
 
-from ropewalk.engine import client as client_module
+from ropewalk.engine import capacity as capacity_module
 from ropewalk.engine import pools as pools_module
+from ropewalk.engine import provenance as provenance_module
 from ropewalk.engine import punctual as punctual_module
 from ropewalk.engine import scheduler as scheduler_module
 from ropewalk.engine.capacity import Capacity
 from ropewalk.engine.client import Client, Options, Work
+from ropewalk.engine.executors import nobody as nobody_module
 from ropewalk.engine.executors.nobody import NoExecutor
 from ropewalk.store import database as database_module
 from ropewalk.store import runs
@@ -105,8 +107,8 @@ def _played(stage: Stage, at_failpoint: Callable[[str], None], machine: Capacity
     with (
         patch.object(scheduler_module, "failpoint", at_failpoint),
         patch.object(database_module, "failpoint", at_failpoint),
-        patch.object(client_module, "collect", lambda *_: {}),
-        patch.object(client_module, "measure", lambda *_: machine),
-        patch.object(client_module, "NoExecutor", partial(Nobody, stage)),
+        patch.object(provenance_module, "collect", lambda *_: {}),
+        patch.object(capacity_module, "measure", lambda *_: machine),
+        patch.object(nobody_module, "NoExecutor", partial(Nobody, stage)),
     ):
         yield
