@@ -78,10 +78,11 @@ def _panel(results: Results, title: str, costs: Sequence[Cost], top: int) -> Ite
     for power in range(low, high + 1):
         at = x(10**power / 1000)
         yield f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{top + TOP - 14}" y2="{bottom}"/>'
-        yield f'<text class="faint" x="{at:.1f}" y="{top + TOP - 20}" text-anchor="middle">{10.0**power:g} ms</text>'
+        yield f'<text class="faint" x="{at:.1f}" y="{top + TOP - 20}" text-anchor="middle">{10.0**power:{",.0f" if power >= 0 else "g"}} ms</text>'
     for row, one in enumerate(costs):
         y, width = top + TOP + ROW * row, max(x(one.each_s) - LEFT, 2)
-        label = f"{one.each_s * 1000:,.3g} ms, n = {one.n:,}"
+        each_ms = one.each_s * 1000
+        label = f"{each_ms:,.0f} ms, n = {one.n:,}" if each_ms >= 100 else f"{each_ms:.3g} ms, n = {one.n:,}"
         yield f'<text x="{LEFT - 8}" y="{y + 14}" text-anchor="end">{escape(one.variant)}</text>'
         bar = f'x="{LEFT}" y="{y + 3}" width="{width:.1f}" height="{ROW - 7}" rx="2"'
         yield f'<rect class="{keeps[one.variant]}" {bar}/>'

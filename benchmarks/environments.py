@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -35,12 +36,30 @@ def _install(name: str) -> bool:
     if stamp.exists() and stamp.read_text() == wanted:
         print(f"bench-peers: {name} is there")
         return True
-    count = len([line for line in pins.read_text().splitlines() if line and not line.startswith("#")])
-    print(f"bench-peers: {name}: {count} packages into {venv.relative_to(ROOT)}", flush=True)
-    if not _make(venv, pins):
-        return False
+    packages = {_plain(line) for line in pins.read_text().splitlines() if line.strip()}
+    if packages <= _installed(venv):
+        print(f"bench-peers: {name} is there, as pinned")
+    else:
+        print(f"bench-peers: {name}: {len(packages)} packages into {venv.relative_to(ROOT)}", flush=True)
+        if not _make(venv, pins):
+            return False
     stamp.write_text(wanted)
     return True
+
+
+def _installed(venv: Path) -> set[str]:
+    """The pins of what an environment has; none where there is no environment."""
+    code = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
+    try:
+        done = subprocess.run([str(venv / "bin/python"), "-c", code], capture_output=True, text=True, check=False)
+    except OSError:
+        return set()
+    return {_plain(line) for line in done.stdout.splitlines()}
+
+
+def _plain(pin: str) -> str:
+    """In the one spelling that all names of packages have."""
+    return re.sub(r"[-_.]+", "-", pin.strip().partition("==")[0]).lower() + "==" + pin.strip().partition("==")[2]
 
 
 def _make(venv: Path, pins: Path) -> bool:

@@ -75,7 +75,7 @@ def cases(runs: int) -> Iterator[Case]:
         "paused",
     )
     yield Case("runs: since a week", ("runs", "--since", "7d"), f"{last}  ")
-    yield Case("runs: failed since a minute", ("runs", "--since", "1m", "--state", "failed"), "no such runs")
+    yield Case("runs: failed since a moment", ("runs", "--since", "1ms", "--state", "failed"), "no such runs")
     yield Case("runs: large ones", ("runs", "--pipeline", "fanout"), f"{last}  ")
     yield Case("runs: JSON", ("runs", "--json"), '"run"')
     yield Case("runs: a thousand", ("runs", "--limit", "1000"), f"{last}  ")
@@ -92,7 +92,7 @@ def cases(runs: int) -> Iterator[Case]:
     yield Case("artifacts", ("artifacts", str(last)), "square")
     yield Case("approvals", ("approvals",), "Go on?")
     yield Case("dlq", ("dlq", "list"), "is broken")
-    yield Case("diff of two small runs", ("diff", "1", "2"), "fanout")
+    yield Case("diff of two small runs", ("diff", "1", "2"), "no result differs")
     yield Case("plan: hello", ("plan", "pipeline.py:hello"), "hello")
     yield Case("run: hello, which is new each time", ("run", "hello", "--no-cache", "--executor", "inline"), "hello")
     yield Case("run: 10,000 reused", ("run", *LARGE), "cached", once=True)

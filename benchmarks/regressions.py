@@ -7,6 +7,7 @@ worse by more than 25 % is measured again, with more repetitions, before it is s
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -75,27 +76,45 @@ def check(
     pairs: Sequence[Pair] = PAIRS,
     take_one: Measure | None = None,
     repeats: tuple[int, int] = (REPEAT, AGAIN),
+    *,
+    busy: bool | None = None,
 ) -> int:
     """Compare with what was accepted; 1 if something has become worse, which is named.
 
     Args:
-        repeats: how often all are measured, and then what seems worse.
+        repeats: how often all are measured, and then what seems worse; the better of both counts.
+        busy: whether others use the machine, so that wall seconds say nothing; None: look at its load.
     """
     take_one = take_one or real
+    judged = ("cpu",) if (is_busy() if busy is None else busy) else ("wall", "cpu")
+    if "wall" not in judged:
+        print("others are using this machine: wall seconds are shown, but only CPU seconds are judged", file=sys.stderr)
     if not path.exists():
         print(f"nothing was accepted yet: {path.name} is missing; python -m benchmarks check --accept", file=sys.stderr)
         return 1
     accepted: Ratios = json.loads(path.read_text())["ratios"]
     ratios = take(pairs, repeats[0], take_one)
-    doubtful = [pair for pair in pairs if worse(pair, ratios, accepted)]
+    doubtful = [pair for pair in pairs if worse(pair, ratios, accepted, judged)]
     if doubtful:
         print(f"again, since it seems worse: {'; '.join(pair.name for pair in doubtful)}", file=sys.stderr)
-        ratios = {**ratios, **take(doubtful, repeats[1], take_one)}
+        ratios |= better(ratios, take(doubtful, repeats[1], take_one))
     print(table(pairs, ratios, accepted))
-    regressions = [text for pair in doubtful for text in worse(pair, ratios, accepted)]
+    regressions = [text for pair in doubtful for text in worse(pair, ratios, accepted, judged)]
     for text in regressions:
         print(f"REGRESSION: {text}")
     return 1 if regressions else 0
+
+
+def is_busy() -> bool:
+    """Whether more is going on than there are cores for."""
+    return os.getloadavg()[0] > len(os.sched_getaffinity(0))
+
+
+def better(first: Ratios, second: Ratios) -> dict[str, dict[str, float]]:
+    """The smaller ratio of both, for each pair of the second one."""
+    return {
+        name: {figure: min(now, first[name][figure]) for figure, now in each.items()} for name, each in second.items()
+    }
 
 
 def take(pairs: Iterable[Pair], repeat: int, take_one: Measure) -> dict[str, dict[str, float]]:
@@ -125,13 +144,13 @@ def seconds(run: Measured, figure: str) -> float:
     return run.whole_s if run.workload == "rerun" else run.wall_s
 
 
-def worse(pair: Pair, ratios: Ratios, accepted: Ratios) -> list[str]:
+def worse(pair: Pair, ratios: Ratios, accepted: Ratios, judged: Sequence[str] = ("wall", "cpu")) -> list[str]:
     """In words what has become worse by more than is put up with."""
     before = accepted.get(pair.name, {})
     return [
         f"{pair.name}: {figure} was {before[figure]:.2f} ×, is {now:.2f} × (+{now / before[figure] - 1:.0%})"
         for figure, now in ratios[pair.name].items()
-        if figure in before and now > WORSE * before[figure]
+        if figure in judged and figure in before and now > WORSE * before[figure]
     ]
 
 

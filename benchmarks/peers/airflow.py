@@ -187,7 +187,7 @@ PEER = Peer(
             module="airflow.sdk",
             configuration="LocalExecutor with parallelism 2; PostgreSQL (fsync on), API server, scheduler and DAG"
             " processor are services; runs are triggered and awaited over REST; TaskFlow with XCom; frame: pickle"
-            " files, whose paths are handed on; log level WARNING, lost tasks found within 30 s (tuned: 5 min)",
+            " files, whose paths are handed on; log level WARNING, lost tasks found in 30 s and retried (tuned: 5 min)",
             keeps="power",
             records="state and XCom of each task in PostgreSQL, fsynced",
             jobs={

@@ -93,7 +93,7 @@ def log(lines: int) -> None:
 
 
 def crash(n: int) -> None:
-    """A graph of known width, since from a dynamic one that was killed a re-execution sums up what is there."""
+    """A graph of known width: re-executing a dynamic one that was killed sums up what is there, and succeeds."""
     numbers = op(bodies.numbers, n)()
     naps = [op(lambda xs, i=i: bodies.nap(xs[i]), name=f"nap{i}", inputs=1)(numbers) for i in range(n)]
     op(bodies.total, name="value", listed=True)(naps)
@@ -146,9 +146,7 @@ def jobs(executor: str) -> dict[str, Job]:
     return {**executed, "resume": partial(resume, executor=executor)}
 
 
-PLACE = (
-    "execute_job; instance in a folder (SQLite: WAL, synchronous=FULL), values in pickle files (FilesystemIOManager)"
-)
+PLACE = "execute_job; SQLite in a folder (WAL, synchronous=FULL), values in pickle files, console log level ERROR"
 RECORDS = "events of each op in SQLite, each fsynced; value in a pickle file, not fsynced"
 
 PEER = Peer(
@@ -158,7 +156,7 @@ PEER = Peer(
         Variant(
             name="dagster-in-process",
             module="dagster",
-            configuration=f"{PLACE}; in_process executor; fan-out: DynamicOut, map, collect; console log level ERROR",
+            configuration=f"{PLACE}; in_process executor; fan-out: DynamicOut, map, collect; crash: a static graph",
             keeps="process",
             records=RECORDS,
             jobs=jobs("in_process") | {"plan": plan},
@@ -169,7 +167,7 @@ PEER = Peer(
             name="dagster-multiprocess",
             module="dagster",
             configuration=f"{PLACE}; multiprocess executor with 2 processes at a time, started by a forkserver in which"
-            " Dagster is loaded (tuned); fan-out: DynamicOut, map and collect; console log level ERROR",
+            " Dagster is loaded (tuned); fan-out: DynamicOut, map and collect; crash: a static graph",
             keeps="process",
             records=RECORDS,
             jobs=jobs("multiprocess"),

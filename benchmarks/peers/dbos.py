@@ -136,9 +136,7 @@ def workflows(each: Each) -> SimpleNamespace:  # noqa: C901 - many functions, ea
     def log(n: int) -> int:
         return one(bodies.talk, n)
 
-    return SimpleNamespace(
-        hello=hello, chain=chain, fan_out=fan_out, crash=crash, layered=layered, frame=frame, cpu=cpu, log=log
-    )
+    return SimpleNamespace(**locals())
 
 
 def run(n: int, _: Path, *, name: str, id: str = "") -> Any:

@@ -27,8 +27,10 @@ def start(folder: Path) -> Iterator[None]:
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "100",
     }
     from prefect.client.orchestration import get_client
+    from prefect.context import refresh_global_settings_context
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
+    refresh_global_settings_context()  # the settings above may have come after Prefect was imported
     with get_client(sync_client=True) as client:
         client.hello()
         with temporary_settings({PREFECT_API_URL: str(client.api_url)}):

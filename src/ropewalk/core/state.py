@@ -297,10 +297,8 @@ class RunState:
         run.asked[e.item] = e.at
 
     def _answered(self, e: ev.Answered) -> None:
-        run = self.nodes[e.node]
-        if e.item not in run.asked:
+        if self.nodes[e.node].asked.pop(e.item, None) is None:
             raise IllegalMove(f"{e.node}[{e.item}]: nobody was asked")
-        del run.asked[e.item]
 
     def _undoing(self, e: ev.Undoing) -> None:
         self.effects = {}

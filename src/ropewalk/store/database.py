@@ -84,7 +84,7 @@ class Database:
             self._connection.pragma("synchronous", DURABILITIES[durability])
             yield
         finally:
-            with contextlib.suppress(apsw.ConnectionClosedError):  # as in a test that lets a process vanish
+            with contextlib.suppress(apsw.ConnectionClosedError):  # whoever closed it keeps nothing more
                 self._connection.pragma("synchronous", "FULL")
 
     def changes(self) -> int:

@@ -8,9 +8,7 @@ import os
 import select
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -25,28 +23,12 @@ from ropewalk.engine.executors.log import LOG_MAX_BYTES, hollow, shorten
 from ropewalk.engine.executors.memory import LEFTOVER_SHARE, SAMPLE_S, out_of_memory, used_bytes
 from ropewalk.engine.executors.nursery import Nursery
 from ropewalk.engine.executors.pace import BATCH_S, Pace, batch, load_of
+from ropewalk.engine.executors.worker import Worker
 from ropewalk.engine.home import Home
 
 STEAL_AFTER_S = 0.05  # a worker silent for so long is inside one order; those behind it can go elsewhere
 GRACE_S = 5.0  # between the polite and the certain end of an attempt
 LOOK_AT_LOGS_S = 0.1  # how often what is being logged is kept from filling the disk
-
-
-@dataclass(slots=True)
-class _Worker:
-    name: str
-    channel: Channel
-    outbox: list[tuple[Job | None, list[Order]]] = field(default_factory=list)  # orders that go out together
-    queue: deque[tuple[Job, Order]] = field(default_factory=deque)
-    jobs: set[int] = field(default_factory=set)
-    ended: int = 0  # orders that it has begun and answered
-    recalled: bool = False
-    ending: Failure | None = None  # why its present attempt is being ended
-    kill_at: float = math.inf
-
-    @property
-    def place(self) -> int:
-        return place_of(self.name)
 
 
 class ProcessExecutor:
@@ -58,14 +40,14 @@ class ProcessExecutor:
         self._begun = Begun(2 * slots)  # one dies while another takes its place
         threads = max(1, len(os.sched_getaffinity(0)) // slots)
         self._nursery = Nursery(partial(work, functions=functions, home=home, begun=self._begun, threads=threads))
-        self._workers: dict[str, _Worker] = {}
-        self._dying: dict[str, _Worker] = {}  # their connection has closed; how they ended is not known yet
+        self._workers: dict[str, Worker] = {}
+        self._dying: dict[str, Worker] = {}  # their connection has closed; how they ended is not known yet
         self._started = 0
         self._pace = Pace()
         self._suspects: set[str] = set()  # nodes that took a worker down: given out one by one
         self._reports: list[Report] = []
-        self._full: list[_Worker] = []  # those with orders in their outbox
-        self._by_file: dict[int, _Worker] = {}
+        self._full: list[Worker] = []  # those with orders in their outbox
+        self._by_file: dict[int, Worker] = {}
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._files = select.poll()
         for file in (self._nursery.control.fileno(), self._wake_read):
@@ -79,7 +61,7 @@ class ProcessExecutor:
     def offer(self, node: str, remaining: int, taken: Mapping[str, float] = NOBODY, task: str = "") -> Offer | None:
         best, least = None, BATCH_S * FULL
         for worker in self._workers.values():
-            backlog = self._backlog_s(worker) + taken.get(worker.name, 0.0) * BATCH_S
+            backlog = worker.backlog_s(self._pace) + taken.get(worker.name, 0.0) * BATCH_S
             if worker.ending is None and backlog < least:
                 best, least = worker, backlog
         if best is None:
@@ -90,24 +72,15 @@ class ProcessExecutor:
         share = math.ceil(remaining / (2 * len(self._workers)))
         return Offer(best.name, min(batch(mean_s, load), share), load_of(mean_s))
 
-    def _backlog_s(self, worker: _Worker) -> float:
-        if not worker.queue:
-            return 0.0
-        ends = (worker.queue[0][0], worker.queue[-1][0])
-        return max(max(self._pace.mean_s(job.node, job.task) for job in ends) * len(worker.queue), 1e-9)
-
     def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:
         to = self._workers.get(worker)
         if to is None or self._is_bloated(to, orders):  # it died since it was offered, or has to
             self._reports += [Returned(job.node, order.item, order.token) for order in orders]
             return
-        to.queue.extend((job, order) for order in orders)
-        to.recalled = False
-        to.outbox.append((None if job.id in to.jobs else job, list(orders)))
-        to.jobs.add(job.id)
+        to.take(job, orders)
         self._full.append(to)
 
-    def _is_bloated(self, worker: _Worker, orders: Sequence[Order]) -> bool:
+    def _is_bloated(self, worker: Worker, orders: Sequence[Order]) -> bool:
         """Whether earlier tasks left so much in a worker that it would count against a limit; it is replaced then."""
         limit = min((order.memory_bytes for order in orders if order.memory_bytes), default=0)
         if not limit or worker.queue or not worker.ended:
@@ -118,15 +91,9 @@ class ProcessExecutor:
         self._kill(worker, Failure("lost", "its memory was needed"))
         return True
 
-    def _send(self, worker: _Worker, *message: Any) -> None:
-        with contextlib.suppress(OSError):  # its death is noticed where it is read
-            worker.channel.send(message)
-
     def _send_orders(self) -> None:
         for worker in self._full:
-            if worker.outbox and not worker.channel.closed:
-                orders, worker.outbox = worker.outbox, []
-                self._send(worker, "orders", orders)
+            worker.send_orders()
         self._full.clear()
 
     def poll(self, timeout_s: float) -> list[Report]:
@@ -144,29 +111,24 @@ class ProcessExecutor:
         reports, self._reports = self._reports, []
         return reports
 
-    def _read(self, worker: _Worker) -> None:
+    def _read(self, worker: Worker) -> None:
         """Take in everything that a worker has sent."""
         if self._drain(worker):
             self._workers.pop(worker.name)
             self._dying[worker.name] = worker
 
-    def _take_in(self, worker: _Worker, kind: str, node: str, item: int, *rest: Any) -> None:
+    def _take_in(self, worker: Worker, kind: str, node: str, item: int, *rest: Any) -> None:
         if kind == "progress":
             self._reports.append(Progress(node, item, *rest))
             return
-        token, job = rest[0], None
-        for index, (of, order) in enumerate(worker.queue):
-            if order.token == token and order.item == item:
-                del worker.queue[index]
-                job = of
-                worker.ended += kind != "returned"
-                if order.gpus:
-                    worker.ending = Failure("lost", "its process gives its graphics processors back")
-                break
+        token = rest[0]
+        found = worker.answered(item, token, begun=kind != "returned")
+        if found is not None and found[1].gpus:
+            worker.ending = Failure("lost", "its process gives its graphics processors back")
         if kind == "done":
             self._reports.append(Done(node, item, token, rest[1]))
-            if job is not None:
-                self._pace.learn(node, job.task, rest[1].usage.wall_s)
+            if found is not None:
+                self._pace.learn(node, found[0].task, rest[1].usage.wall_s)
         elif kind == "returned":
             self._reports.append(Returned(node, item, token))
         else:
@@ -191,9 +153,9 @@ class ProcessExecutor:
                 self._home.spool(name).unlink()
             self._spawn()
 
-    def _answer_for(self, worker: _Worker, status: int) -> None:
+    def _answer_for(self, worker: Worker, status: int) -> None:
         """Say of each order of a worker that has ended whether it was begun."""
-        current = self._current(worker)
+        current = worker.current
         for index, (job, order) in enumerate(worker.queue):
             if index > current:
                 self._reports.append(Returned(job.node, order.item, order.token))
@@ -206,11 +168,7 @@ class ProcessExecutor:
                     self._suspects.add(job.node)
             self._reports.append(Ended(job.node, order.item, order.token, failure))
 
-    def _current(self, worker: _Worker) -> int:
-        """Which order of its queue a worker is at; those before it have ended, but were not reported. -1: at none."""
-        return self._begun.read(worker.place)[0] - worker.ended - 1
-
-    def _drain(self, worker: _Worker) -> bool:
+    def _drain(self, worker: Worker) -> bool:
         """Take in everything that a worker has sent; whether that was all, since it has closed its end."""
         try:
             while worker.channel.waits():
@@ -221,13 +179,13 @@ class ProcessExecutor:
             return True
         return False
 
-    def _hang_up(self, worker: _Worker) -> None:
+    def _hang_up(self, worker: Worker) -> None:
         if not worker.channel.closed:
             self._files.unregister(worker.channel.fileno())
             del self._by_file[worker.channel.fileno()]
             worker.channel.close()
 
-    def _keep_log(self, worker: _Worker, job: Job, order: Order) -> None:
+    def _keep_log(self, worker: Worker, job: Job, order: Order) -> None:
         path, spool = self._home.log(job.run, job.node, order.item, order.attempt), self._home.spool(worker.name)
         with contextlib.suppress(OSError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -255,14 +213,14 @@ class ProcessExecutor:
             if now >= worker.kill_at:
                 worker.kill_at = math.inf
                 self._nursery.kill(worker.name, signal.SIGKILL)
-            job, since = self._present(worker)
+            job, since = worker.present
             if job is None or worker.ending is not None:
                 continue
             if job.timeout_s is not None and now - since >= job.timeout_s:
                 self._end(worker, Failure("timeout", f"timed out after {job.timeout_s:g} s"))
             elif idle and len(worker.queue) > 1 and not worker.recalled and now - since > STEAL_AFTER_S:
                 worker.recalled = True
-                self._send(worker, "return")
+                worker.send("return")
         if now - self._measured_at >= SAMPLE_S:
             self._limit_memory()
             self._measured_at = time.monotonic()
@@ -271,31 +229,22 @@ class ProcessExecutor:
             for worker in self._workers.values():
                 hollow(self._home.spool(worker.name), LOG_MAX_BYTES)
 
-    def _present(self, worker: _Worker) -> tuple[Job | None, float]:
-        """The job that a worker is at, or will be in a moment, and since when."""
-        if not worker.queue:
-            return None, 0.0
-        current = self._current(worker)
-        if current < 0:
-            return worker.queue[0][0], time.monotonic()
-        return worker.queue[min(current, len(worker.queue) - 1)][0], self._begun.read(worker.place)[1]
-
     def _limit_memory(self) -> None:
         """End attempts that have reached more memory than they asked for."""
         for worker in self._workers.values():
-            current = self._current(worker)
+            current = worker.current
             if worker.ending is not None or not 0 <= current < len(worker.queue):
                 continue
             limit = worker.queue[current][1].memory_bytes
             if limit and (used := used_bytes(self._begun.process(worker.place), limit)) > limit:
                 self._kill(worker, out_of_memory(limit, used))
 
-    def _kill(self, worker: _Worker, failure: Failure) -> None:
+    def _kill(self, worker: Worker, failure: Failure) -> None:
         """End a worker for certain, and everything that it started."""
         worker.ending = failure
         self._nursery.kill(worker.name, signal.SIGKILL)
 
-    def _end(self, worker: _Worker, failure: Failure) -> None:
+    def _end(self, worker: Worker, failure: Failure) -> None:
         worker.ending = failure
         worker.kill_at = time.monotonic() + GRACE_S
         self._nursery.kill(worker.name, signal.SIGTERM)
@@ -304,7 +253,7 @@ class ProcessExecutor:
         nearest = math.inf
         for worker in self._workers.values():
             nearest = min(nearest, worker.kill_at)
-            job, since = self._present(worker)
+            job, since = worker.present
             if job is not None and worker.ending is None:
                 if job.timeout_s is not None:
                     nearest = min(nearest, since + job.timeout_s)
@@ -320,9 +269,9 @@ class ProcessExecutor:
             for index, (job, order) in enumerate(worker.queue):
                 if (job.node, order.item, order.token) != (node, item, token):
                     continue
-                current = self._current(worker)
+                current = worker.current
                 if index > current:
-                    self._send(worker, "return")
+                    worker.send("return")
                 elif index == current and worker.ending is None:
                     self._end(worker, Failure("cancelled", "cancelled", retryable=False))
                 return
@@ -357,7 +306,7 @@ class ProcessExecutor:
             channel = Channel(self._nursery.spawn(name))
         except OSError:
             raise _nursery_gone() from None
-        worker = self._workers[name] = self._by_file[channel.fileno()] = _Worker(name, channel)
+        worker = self._workers[name] = self._by_file[channel.fileno()] = Worker(name, channel, self._begun)
         self._files.register(worker.channel.fileno(), select.POLLIN)
 
 
