@@ -176,9 +176,9 @@ def _project(
     rows = _Rows(spans=_uneventful(batch, state, packed))
     spanned = {index for one in rows.spans for index in one.places}
     for index, event in enumerate(batch):
-        if isinstance(event, (ev.Succeeded, ev.Reused)) and index in spanned:
-            _spanned(rows, run, event)
-        elif isinstance(event, ev.Succeeded):
+        if index in spanned:
+            continue
+        if isinstance(event, ev.Succeeded):
             _succeeded(rows, run, event, state.nodes[event.node], at)
         elif isinstance(event, ev.Reused):
             _reused(rows, run, event, state.nodes[event.node], at)
@@ -191,6 +191,8 @@ def _project(
             _ended(rows, run, event, state.nodes[event.node], at)
         else:
             _project_rare(rows, run, event, at)
+    for one in rows.spans:
+        _spanned(rows, run, one.events)
     _release(rows, run, state)
     return rows
 
@@ -246,11 +248,14 @@ def _release(rows: _Rows, run: int, state: RunState) -> None:
                 rows.ended.append((run, token))
 
 
-def _spanned(rows: _Rows, run: int, e: Success) -> None:
-    rows.task_runs.pop((e.node, e.item), None)
-    _refer(rows, run, e)
-    if isinstance(e, ev.Succeeded):
-        rows.reported.setdefault(e.node, set()).add(e.token)
+def _spanned(rows: _Rows, run: int, events: Sequence[Success]) -> None:
+    """What is written for items besides their span; a row of an attempt before, in the same batch, is none any more."""
+    for event in events:
+        _refer(rows, run, event)
+        if rows.task_runs:
+            rows.task_runs.pop((event.node, event.item), None)
+    tokens = {event.token for event in events if isinstance(event, ev.Succeeded)}
+    rows.reported.setdefault(events[0].node, set()).update(tokens)
 
 
 def _succeeded(rows: _Rows, run: int, e: ev.Succeeded, node: NodeRun, at: float) -> None:
