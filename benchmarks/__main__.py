@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--quick", action="store_true", help="small sizes, once")
     one.add_argument("--repeat", type=int, default=3, help="repetitions of what is quick")
     one.add_argument("--json", type=Path, help="write the lines to this file")
+    one.add_argument("--page", type=Path, help="put the table into this page, where it says `targets`")
     one = commands.add_parser("check", help="our ratios to the floors beside the accepted ones: `make bench-check`")
     one.add_argument("--accept", action="store_true", help="accept the ratios that are measured now")
     one = commands.add_parser("install", help="make the environments of peers: `make bench-peers`")
@@ -75,7 +76,8 @@ def report(given: argparse.Namespace) -> int:
 def targets(given: argparse.Namespace) -> int:
     from benchmarks import targets
 
-    return targets.main(repeat=1 if given.quick else given.repeat, scale=10 if given.quick else 1, path=given.json)
+    repeat, scale = (1, 10) if given.quick else (given.repeat, 1)
+    return targets.main(repeat=repeat, scale=scale, path=given.json, page=given.page)
 
 
 def check(given: argparse.Namespace) -> int:

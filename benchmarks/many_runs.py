@@ -16,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks import pages
 from benchmarks.crowd import LARGE, Said, command
 
 SLOW_S = 1.0  # what takes longer is called a few times only
@@ -182,6 +183,15 @@ def show(figure: Figure) -> str:
     )
 
 
+def markdown(figures: Sequence[Figure]) -> str:
+    """The same as a table."""
+    lines = ["| what | CPU, p50 | p95 | wall, p50 | p95 | largest |", "|---|--:|--:|--:|--:|--:|"]
+    for one in figures:
+        times = (one.cpu_p50, one.cpu_p95, one.wall_p50, one.wall_p95, one.wall_max)
+        lines.append(f"| {one.name} | {' | '.join(f'{ms:,.1f} ms' for ms in times)} |")
+    return "\n".join(lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.many_runs", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--runs", type=int, default=100_000)
@@ -190,6 +200,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="what begins so")
     parser.add_argument("--folder", type=Path, help="keep the project there, and use it again")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--page", type=Path, help="put the table into this page, where it says `many_runs`")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary) / "project"
@@ -203,6 +214,8 @@ def main() -> int:
             if case.name.startswith(given.only):
                 figures.append(how(folder, case, given.calls if how is in_this_process else min(given.calls, 20)))
                 print(show(figures[-1]), flush=True)
+    if given.page is not None:
+        pages.fill(given.page, "many_runs", markdown(figures))
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n", encoding="utf-8")
     return 0

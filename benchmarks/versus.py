@@ -25,7 +25,8 @@ class Target:
 
 TARGETS = (
     Target("fanout", OURS, "ray", 4), Target("fanout", OURS, "dask", 8), Target("fanout", OURS, "durable", 10),
-    Target("fanout", f"{OURS}-inline", "durable", 30), Target("chain", f"{OURS}-process", "dbos", 4),
+    Target("fanout", f"{OURS}-inline", "durable", 30), Target("chain", f"{OURS}-inline-process", "dbos", 4),
+    Target("chain", f"{OURS}-process", "dbos", 4), Target("chain", f"{OURS}-inline-process", "ray", 3),
     Target("chain", f"{OURS}-process", "ray", 3), Target("hello", OURS, "any", 5),
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
+from benchmarks import pages
 from benchmarks.peers.ropewalk import Way, added_up, project, work
 
 EVERY_S = 0.0005
@@ -95,13 +96,17 @@ def profile(workload: str, n: int, executor: str) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("workloads", nargs="*", default=DEFAULT, help="chain=1000 inline:fanout=10000")
+    parser.add_argument("--page", type=Path, help="put the table into this page, where it says `where`")
+    given = parser.parse_args()
     table: list[tuple[str, int, dict[str, float]]] = []
-    for text in parser.parse_args().workloads:
+    for text in given.workloads:
         executor, _, rest = text.rpartition(":")
         name, _, size = rest.partition("=")
         print(f"  {text}", file=sys.stderr)
         table.append((text, int(size), profile(name, int(size), executor or "processes")))
     print(markdown(table))
+    if given.page:
+        pages.fill(given.page, "where", markdown(table))
     return 0
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +46,7 @@ class Way:
     def options(self) -> Options:
         from ropewalk.engine.client import Options
 
-        more = {"durability": self.durability} if has_durability() else {}
-        return Options(self.executor, WORKERS, **more)
+        return Options(self.executor, WORKERS, durability=self.durability)
 
     def run(self, name: str) -> Callable[[int, Path], Any]:
         """A job: trace a pipeline and run it."""
@@ -106,15 +105,6 @@ def plan(n: int, _: Path) -> int:
     return len(_client.plan(work("layered", n)).rows)
 
 
-def has_durability() -> bool:
-    """Whether this version can be told what to survive."""
-    try:
-        from ropewalk.engine.client import Options
-    except ModuleNotFoundError:  # in an environment without Ropewalk: only what is there is looked at
-        return False
-    return any(field.name == "durability" for field in fields(Options))
-
-
 def variant(name: str, way: Way, keeps: Keeps, configuration: str) -> Variant:
     return Variant(
         name, configuration, keeps, "states, attempts, results, cache keys, logs", way.jobs(), start=project,
@@ -133,14 +123,13 @@ PEER = Peer(
         variant(
             "ropewalk-inline", Way("inline"), "power", "executor `inline`; each outcome is fsynced before it counts",
         ),
-        *(
-            [
-                variant(
-                    "ropewalk-process", Way("processes", "process"), "process",
-                    'executor `processes`, 2 workers, started within the run; durability="process", without fsync',
-                )
-            ]
-            if has_durability() else []
+        variant(
+            "ropewalk-process", Way("processes", "process"), "process",
+            'executor `processes`, 2 workers, started within the run; durability="process", without fsync',
+        ),
+        variant(
+            "ropewalk-inline-process", Way("inline", "process"), "process",
+            'executor `inline`; durability="process", without fsync',
         ),
     ),
 )  # fmt: skip

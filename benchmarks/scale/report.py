@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from benchmarks import pages
+
 Row: TypeAlias = Mapping[str, Any]
 Column: TypeAlias = tuple[str, Callable[[Row], str]]
 PART_NAMES = ("start", "deciding", "keys", "rows", "SQL", "loop")
@@ -28,9 +30,7 @@ def tables(found: Mapping[str, Sequence[Row]]) -> dict[str, str]:
 def filled(page: str, found: Mapping[str, Sequence[Row]]) -> str:
     """A page with these tables in the places that it has for them."""
     for part, text in tables(found).items():
-        begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
-        before, _, rest = page.partition(begin)
-        page = f"{before}{begin}\n{text}{end}{rest.partition(end)[2]}"
+        page = pages.filled(page, part, text)
     return page
 
 
