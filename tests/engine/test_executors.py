@@ -66,10 +66,6 @@ def one(home: Home) -> Iterator[Start]:
     yield from closing(lambda functions: ProcessExecutor(functions, home, 1))
 
 
-def descendants() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
-
-
 def ends(report: Report) -> tuple[str, str]:
     assert isinstance(report, Ended), report
     return report.failure.kind, report.failure.message
@@ -184,7 +180,8 @@ def test_a_worker_that_is_killed_from_outside_is_noticed_at_once(one: Start, rec
     worker, *_ = executor.offer("hang", 1) or NO_OFFER
     executor.submit(worker, of, orders(of, 1))
     executor.poll(0.2)
-    victims = [p for p in descendants() if not p.children()]
+    while not (victims := [p for nursery in psutil.Process().children() for p in nursery.children()]):
+        executor.poll(0.01)
 
     before = time.monotonic()
     for process in victims:

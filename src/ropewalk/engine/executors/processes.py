@@ -101,21 +101,30 @@ class ProcessExecutor:
 
     def poll(self, timeout_s: float) -> list[Report]:
         self._send_orders()
-        if self._reports:
-            timeout_s = 0
-        timeout_s = max(0.0, min(timeout_s, self._watch_at - time.monotonic()))
+        until, woken = time.monotonic() + (0.0 if self._reports else timeout_s), False
+        while True:
+            woken |= self._wait(max(0.0, min(until, self._watch_at) - time.monotonic()))
+            now = time.monotonic()
+            if now >= self._watch_at:
+                self._watch()
+                self._watch_at = max(self._next_deadline(), now + WATCH_S)
+            if self._reports or woken or now >= until:
+                break
+        reports, self._reports = self._reports, []
+        return reports
+
+    def _wait(self, timeout_s: float) -> bool:
+        """Take in what workers send in this time, until one has; whether somebody wants the waiting to end."""
+        woken = False
         for file, _ in self._files.poll(timeout_s * 1000):
             if file in self._by_file:
                 self._read(self._by_file[file])
             elif file == self._wake_read:
                 os.read(self._wake_read, 4096)
+                woken = True
             else:
                 self._bury()
-        if time.monotonic() >= self._watch_at:
-            self._watch()
-            self._watch_at = max(self._next_deadline(), time.monotonic() + WATCH_S)
-        reports, self._reports = self._reports, []
-        return reports
+        return woken
 
     def _read(self, worker: Worker) -> None:
         """Take in everything that a worker has sent."""
