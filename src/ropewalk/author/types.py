@@ -21,6 +21,8 @@ def fits(produced: Any, wanted: Any, *, exact: bool = False) -> bool:
     Args:
         exact: the value is of this very type, not perhaps of a class derived from it.
     """
+    if produced is wanted:  # as a rule
+        return True
     produced, wanted = bare(produced), bare(wanted)
     if _says_nothing(produced) or _says_nothing(wanted):
         return True
@@ -37,6 +39,8 @@ def fits(produced: Any, wanted: Any, *, exact: bool = False) -> bool:
 
 def accepts(value: Any, wanted: Any) -> bool:
     """Whether a constant may be passed as `wanted`; False only when it certainly may not."""
+    if type(value) is wanted:  # as a rule
+        return True
     wanted = bare(wanted)
     if _says_nothing(wanted):
         return True

@@ -159,8 +159,9 @@ def refs(expr: Expr) -> Iterator[Ref]:
     """Every reference inside an expression, those of `first_of` included."""
     if isinstance(expr, Ref):
         yield expr
-    for part in parts(expr):
-        yield from refs(part)
+    else:
+        for part in parts(expr):
+            yield from refs(part)
 
 
 def hard_refs(expr: Expr) -> Iterator[Ref]:

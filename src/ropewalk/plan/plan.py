@@ -75,7 +75,8 @@ class Plan:
         saved_s: seconds of work that reuse saves.
         critical_path: the chain of nodes that takes longest.
         order: what of the ready work goes first.
-        orders_s: what `estimate_s` would be in each order; empty: nobody has asked.
+        orders_s: what `estimate_s` would be in each order, or only in this one if nothing was ever timed; empty: nobody
+            has asked.
     """
 
     pipeline: str

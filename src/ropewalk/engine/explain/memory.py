@@ -39,6 +39,7 @@ class Memory:
         self._client = client
         self._there = client.home.database.exists()
         self._recorded: dict[tuple[int, bool], Recorded] = {}
+        self._before: dict[str, Recorded | None] = {}
 
     @cached_property
     def _reuse(self) -> Reuse:
@@ -66,11 +67,19 @@ class Memory:
         """Why a result must not be reused: "expired", "missing" or, when it may, empty."""
         return self._reuse.obstacle(hit, cache, self.now)
 
+    @cached_property
+    def _has_run(self) -> bool:
+        """Whether there is anything to be known of the pipeline's nodes."""
+        return self.newest is not None
+
     def before(self, node: str) -> Recorded | None:
         """The newest run in which a node succeeded: what its present key is compared with."""
-        number = history.last_success(self._client.db, self.pipeline, node) if self._there else None
-        if number is None:
-            return None
+        if node not in self._before:
+            number = history.last_success(self._client.db, self.pipeline, node) if self._has_run else None
+            self._before[node] = None if number is None else self._with(node, number)
+        return self._before[node]
+
+    def _with(self, node: str, number: int) -> Recorded:
         found = self._record(number)
         return found if node in found.graph.nodes else self._record(number, grown=True)
 
@@ -81,7 +90,7 @@ class Memory:
     def inside(self, node: Node) -> Inside | None:
         """What was inside of a node with nodes of its own in the newest run in which it succeeded, or else failed."""
         if node.id not in self._inside:
-            if not self._there:
+            if not self._has_run:
                 return None
             number = history.last_success(self._client.db, self.pipeline, node.id)
             tried = history.last_failure(self._client.db, self.pipeline, node.id) if number is None else number
@@ -102,7 +111,7 @@ class Memory:
 
     def last_failure(self, node: str) -> int | None:
         """The newest run in which an attempt of a node failed."""
-        return history.last_failure(self._client.db, self.pipeline, node) if self._there else None
+        return history.last_failure(self._client.db, self.pipeline, node) if self._has_run else None
 
     def known_codes(self, digests: Iterable[str]) -> set[str]:
         """Those of the code digests that some run may have computed results with."""
@@ -111,7 +120,7 @@ class Memory:
 
     def estimate(self, node: str, *, mapped: bool) -> Estimate | None:
         """How long one task run of a node will take, as far as can be judged."""
-        if not self._there:
+        if not self._has_run:
             return None
         found = history.durations(self._client.db, self.pipeline, node)
         return estimate([Sample(d.run, d.wall_s) for d in found], mapped=mapped)

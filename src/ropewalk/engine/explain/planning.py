@@ -166,9 +166,13 @@ def _forecast(work: Work, options: Options, memory: Memory, rows: list[PlanRow])
     busy = [row.node for row in rows if row.counts.get("run") or row.counts.get("maybe")]
     estimates = {node: _estimate(graph.nodes[node], memory) for node in busy}
     loads = [_load(graph, row, estimates.get(row.node), ("run", "maybe"), memory.now) for row in rows]
-    certain = [_load(graph, row, estimates.get(row.node), ("run",), memory.now) for row in rows]
-    ranks = {policy: ranking(loads, workers, policy) for policy in POLICIES}
-    order, orders_s = graph.policy.order, {policy: makespan_s(loads, workers, ranks[policy]) for policy in POLICIES}
+    certain = loads
+    if any(row.counts.get("maybe") for row in rows):
+        certain = [_load(graph, row, estimates.get(row.node), ("run",), memory.now) for row in rows]
+    order = graph.policy.order
+    compared = POLICIES if any(estimates.values()) else (order,)  # by the number of tasks alone it says nothing
+    ranks = {policy: ranking(loads, workers, policy) for policy in compared}
+    orders_s = {policy: makespan_s(loads, workers, ranks[policy]) for policy in compared}
     path = critical_path(loads, workers)
     return Plan(
         graph.name,
@@ -177,7 +181,7 @@ def _forecast(work: Work, options: Options, memory: Memory, rows: list[PlanRow])
         changed=tuple(map(str, changed_params(newest.run.params, newest.graph, work.params, graph))) if newest else (),
         workers=workers,
         estimate_s=orders_s[order],
-        least_s=makespan_s(certain, workers, ranks[order]),
+        least_s=orders_s[order] if certain is loads else makespan_s(certain, workers, ranks[order]),
         unknown=tuple(node for node, estimate in estimates.items() if estimate is None),
         judged_by=tuple(sorted({run for e in estimates.values() if e is not None for run in e.runs}, reverse=True)),
         saved_s=sum(row.saved_s for row in rows),

@@ -112,12 +112,10 @@ class Reasons:
     def _unknown(self, node: Node) -> list[str]:
         """What is known of a node whose inputs are not: its own changes, and where the rest will come from."""
         before = self._memory.before(node.id)
-        new = self._reader.parts(node.id)
-        found: list[str] = []
         if before is None or node.id not in before.graph.nodes:
             failed = self._memory.last_failure(node.id)
             return ["never run" if failed is None else f"failed in run {failed}"]
-        found += changes(node.id, before.parts(node.id, None), new)
+        found = list(changes(node.id, before.parts(node.id, None), self._reader.parts(node.id)))
         if not any(text.startswith("input may change") for text in found):
             open_ = self._open_references(node)
             found += [f"input may change: {', '.join(open_)}"] if open_ else []
