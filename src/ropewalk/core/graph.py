@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -203,7 +203,7 @@ class Graph:
             "file": self.file if places else "",
             "params": [_param_to_json(p) for p in self.params],
             "tasks": {name: _task_to_json(t, places) for name, t in self.tasks.items()},
-            "nodes": [_node_to_json(n, places) for n in self.nodes.values()],
+            "nodes": _nodes_to_json(self.nodes.values(), places),
             "output": None if self.output is None else ex.to_json(self.output),
         }
         if self.bodies:
@@ -315,13 +315,24 @@ def _task_from_json(name: str, data: dict[str, Any]) -> TaskSpec:
     )
 
 
-def _node_to_json(n: Node, places: bool) -> dict[str, Any]:
+def _nodes_to_json(nodes: Iterable[Node], places: bool) -> list[dict[str, Any]]:
+    """Nodes that call one task have most often one policy, which is put into words once."""
+    policies: dict[int, dict[str, Any]] = {}
+    found = []
+    for node in nodes:
+        if id(node.policy) not in policies:
+            policies[id(node.policy)] = node.policy.to_json()
+        found.append(_node_to_json(node, policies[id(node.policy)], places))
+    return found
+
+
+def _node_to_json(n: Node, policy: dict[str, Any], places: bool) -> dict[str, Any]:
     data: dict[str, Any] = {
         "id": n.id,
         "kind": n.kind,
         "task": n.task,
         "bindings": {name: ex.to_json(b) for name, b in n.bindings.items()},
-        "policy": n.policy.to_json(),
+        "policy": policy,
         "map": None if n.map is None else [n.map.mode, list(n.map.names), *([n.map.key] if n.map.key else [])],
         "when": None if n.when is None else ex.to_json(n.when),
         "after": list(n.after),
@@ -354,7 +365,7 @@ def _node_from_json(data: dict[str, Any]) -> Node:
 def body_to_json(body: Body, places: bool = True) -> dict[str, Any]:
     """A body as JSON-able data."""
     return {
-        "nodes": [_node_to_json(n, places) for n in body.nodes.values()],
+        "nodes": _nodes_to_json(body.nodes.values(), places),
         "output": ex.to_json(body.output),
         "slots": list(body.slots),
         "until": None if body.until is None else ex.to_json(body.until),
