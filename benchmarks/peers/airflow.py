@@ -195,7 +195,7 @@ PEER = Peer(
                 "resume": resume,
             },
             start=services,
-            limits={"chain": 50, "fanout": 10, "frame": 0, "cpu": 0, "log": 0, "crash": 0},
+            limits={"chain": 10, "fanout": 10, "frame": 0, "cpu": 0, "log": 0, "crash": 0},
         ),
     ),
 )
