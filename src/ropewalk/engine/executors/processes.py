@@ -70,7 +70,7 @@ class ProcessExecutor:
             return None
         mean_s, load = self._pace.mean_s(node, task), taken.get(best.name, 0.0)
         if node in self._suspects or mean_s > BATCH_S / 2:
-            return None if best.queue or load else Offer(best.name, 1)
+            return Offer(best.name, 0 if best.queue or load else 1)
         share = math.ceil(remaining / (2 * len(self._workers)))
         return Offer(best.name, min(batch(mean_s, load), share), load_of(mean_s))
 
@@ -95,15 +95,20 @@ class ProcessExecutor:
         return True
 
     def _send_orders(self) -> None:
-        for worker in self._full:
-            worker.send_orders()
-        self._full.clear()
+        """Send what workers have room for; those that take no more now are asked again."""
+        if self._full:
+            self._full = [worker for worker in dict.fromkeys(self._full) if not worker.send_orders()]
+
+    def _recall(self, worker: Worker) -> None:
+        if not worker.recall():
+            self._full.append(worker)
 
     def poll(self, timeout_s: float) -> list[Report]:
-        self._send_orders()
         until, woken = time.monotonic() + (0.0 if self._reports else timeout_s), False
         while True:
-            woken |= self._wait(max(0.0, min(until, self._watch_at) - time.monotonic()))
+            self._send_orders()
+            longest = WATCH_S if self._full else timeout_s
+            woken |= self._wait(max(0.0, min(longest, min(until, self._watch_at) - time.monotonic())))
             now = time.monotonic()
             if now >= self._watch_at:
                 self._watch()
@@ -124,6 +129,7 @@ class ProcessExecutor:
                 woken = True
             else:
                 self._bury()
+                woken = True  # there is room on a new worker
         return woken
 
     def _read(self, worker: Worker) -> None:
@@ -147,7 +153,8 @@ class ProcessExecutor:
         elif kind == "returned":
             self._reports.append(Returned(node, item, token))
         else:
-            failure = worker.ending or Failure("lost", "the worker process was told to end by SIGTERM, from outside")
+            failure = None if found is None else worker.failure_of(found[1])
+            failure = failure or Failure("lost", "the worker process was told to end by SIGTERM, from outside")
             self._reports.append(Ended(node, item, token, failure))
 
     def _bury(self) -> None:
@@ -177,7 +184,7 @@ class ProcessExecutor:
                 continue
             failure = Failure("lost", "it had ended, but its worker died before it could report that")
             if index == current:
-                failure = worker.ending or self._cause(status)
+                failure = worker.failure_of(order) or self._cause(status)
                 self._keep_log(worker, job, order)
                 if worker.ending is None:
                     self._suspects.add(job.node)
@@ -231,11 +238,14 @@ class ProcessExecutor:
             job, since = worker.present
             if job is None or worker.ending is not None:
                 continue
-            if job.timeout_s is not None and now - since >= job.timeout_s:
+            order = worker.present_order
+            if order is not None and (order.item, order.token) in worker.doomed:
+                self._end(worker, Failure("cancelled", "cancelled", retryable=False))
+            elif job.timeout_s is not None and now - since >= job.timeout_s:
                 self._end(worker, Failure("timeout", f"timed out after {job.timeout_s:g} s"))
             elif idle and len(worker.queue) > 1 and not worker.recalled and now - since > STEAL_AFTER_S:
                 worker.recalled = True
-                worker.send("return")
+                self._recall(worker)
         if now - self._measured_at >= SAMPLE_S:
             self._limit_memory()
             self._measured_at = time.monotonic()
@@ -256,11 +266,11 @@ class ProcessExecutor:
 
     def _kill(self, worker: Worker, failure: Failure) -> None:
         """End a worker for certain, and everything that it started."""
-        worker.ending = failure
+        worker.end(failure)
         self._nursery.kill(worker.name, signal.SIGKILL)
 
     def _end(self, worker: Worker, failure: Failure) -> None:
-        worker.ending = failure
+        worker.end(failure)
         worker.kill_at = time.monotonic() + GRACE_S
         self._watch_at = min(self._watch_at, worker.kill_at)
         self._nursery.kill(worker.name, signal.SIGTERM)
@@ -268,7 +278,7 @@ class ProcessExecutor:
     def _next_deadline(self) -> float:
         nearest = math.inf
         for worker in self._workers.values():
-            nearest = min(nearest, worker.kill_at)
+            nearest = min(nearest, worker.kill_at, 0.0 if worker.doomed else math.inf)
             job, since = worker.present
             if job is not None:
                 nearest = min(nearest, self._logs_looked_at + LOOK_AT_LOGS_S)
@@ -288,8 +298,10 @@ class ProcessExecutor:
                 if (job.node, order.item, order.token) != (node, item, token):
                     continue
                 current = worker.current
-                if index > current:
-                    worker.send("return")
+                if index > current:  # or it begins at this moment
+                    worker.doomed.add((item, token))
+                    self._recall(worker)
+                    self._watch_at = min(self._watch_at, time.monotonic() + WATCH_S)
                 elif index == current and worker.ending is None:
                     self._end(worker, Failure("cancelled", "cancelled", retryable=False))
                 return
