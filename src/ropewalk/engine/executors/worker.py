@@ -16,7 +16,7 @@ from ropewalk.engine.executors.child import place_of
 from ropewalk.engine.executors.pace import Pace
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Worker:
     """A process, the orders that it has, and what is being done about it."""
 
