@@ -19,7 +19,7 @@ from ropewalk.engine.executors.base import FULL, NOBODY, Done, Ended, Offer, Pro
 from ropewalk.engine.executors.begun import Begun
 from ropewalk.engine.executors.channel import Channel
 from ropewalk.engine.executors.child import name_of, place_of, work
-from ropewalk.engine.executors.log import LOG_MAX_BYTES, hollow, shorten
+from ropewalk.engine.executors.log import LOG_MAX_BYTES, hollow, keep_spool
 from ropewalk.engine.executors.memory import LEFTOVER_SHARE, SAMPLE_S, out_of_memory, used_bytes
 from ropewalk.engine.executors.nursery import Nursery
 from ropewalk.engine.executors.pace import BATCH_S, Pace, batch, load_of
@@ -185,7 +185,7 @@ class ProcessExecutor:
             failure = Failure("lost", "it had ended, but its worker died before it could report that")
             if index == current:
                 failure = worker.failure_of(order) or self._cause(status)
-                self._keep_log(worker, job, order)
+                keep_spool(self._home, worker.name, job, order)
                 if worker.ending is None:
                     self._suspects.add(job.node)
             self._reports.append(Ended(job.node, order.item, order.token, failure))
@@ -206,14 +206,6 @@ class ProcessExecutor:
             self._files.unregister(worker.channel.fileno())
             del self._by_file[worker.channel.fileno()]
             worker.channel.close()
-
-    def _keep_log(self, worker: Worker, job: Job, order: Order) -> None:
-        path, spool = self._home.log(job.run, job.node, order.item, order.attempt), self._home.spool(worker.name)
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if spool.stat().st_size > LOG_MAX_BYTES:
-                shorten(spool, LOG_MAX_BYTES)
-            os.rename(spool, path)
 
     def _cause(self, status: int) -> Failure:
         """Why a worker died by itself."""
