@@ -125,7 +125,7 @@ def merged(several: Sequence[Results]) -> Results:
     repeats = sorted({str(one.settings["repeat"]) for one in several})
     settings = {
         **first.settings, "repeat": " or ".join(repeats), "limit_s": max(one.settings["limit_s"] for one in several),
-        "sizes": ",".join(str(one.settings["sizes"]) for one in several), "parts": len(several),
+        "sizes": ",".join(str(one.settings.get("sizes", "")) for one in several), "parts": len(several),
     }  # fmt: skip
     subjects = {subject.name: subject for one in several for subject in one.subjects}
     runs = tuple(run for one in several for run in one.runs)
