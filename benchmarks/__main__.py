@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--json", type=Path, help="where the figures go (benchmarks/results/latest.json)")
     commands.add_parser("list", help="peers: version, configuration, what survives")
     one = commands.add_parser("report", help="Markdown and a chart from the figures of a run")
-    one.add_argument("results", type=Path, nargs="?", help="benchmarks/results/latest.json")
+    one.add_argument("results", type=Path, nargs="*", help="benchmarks/results/latest.json; several are put together")
     one.add_argument("--docs", action="store_true", help="write docs/reference/benchmark.md and its charts")
     one = commands.add_parser("targets", help="our targets, us beside the floors: `make bench`")
     one.add_argument("--quick", action="store_true", help="small sizes, once")
@@ -65,10 +65,11 @@ def listing(_: argparse.Namespace) -> int:
 
 def report(given: argparse.Namespace) -> int:
     from benchmarks import report, runner
-    from benchmarks.results import read
+    from benchmarks.results import merged, read
 
-    path = given.results or runner.newest()
-    for written in report.write(read(path), path, docs=given.docs):
+    paths = given.results or [runner.newest()]
+    results = merged([read(path) for path in paths]) if len(paths) > 1 else read(paths[0])
+    for written in report.write(results, paths[0], docs=given.docs):
         print(written)
     return 0
 

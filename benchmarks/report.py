@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks import chart, overview, versus
 from benchmarks.catalogue import ALWAYS, SURVIVES
@@ -61,9 +62,19 @@ def _head(results: Results) -> str:
         f"{about['cores']} cores of {about['cpu']}, {about['memory_gb']} GB, {about['kernel']},\n"
         f"Python {about['python']}; {about['file_system']}, an fsync takes {about['fsync_ms']} ms;\n"
         f"load before the start {about['load']}; {about['date']}.\n\n"
-        f"Medians of {settings['repeat']}, all interleaved; two workers for everybody. Each figure is followed by its\n"
+        f"Medians of {settings['repeat']}, {_how(settings)};\n"
+        "two workers for everybody. Each figure is followed by its\n"
         "ratio to Ropewalk's: 3.0 × took three times as long. CPU seconds are those of all processes, servers and\n"
         "daemons too.\n"
+    )
+
+
+def _how(settings: Mapping[str, Any]) -> str:
+    parts = settings.get("parts", 1)
+    return (
+        "all interleaved"
+        if parts == 1
+        else f"in {parts} parts, each interleaved, with us and the floors in all of them"
     )
 
 

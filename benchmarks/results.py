@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -111,6 +111,25 @@ def read(path: Path) -> Results:
     found = json.loads(path.read_text())
     subjects = tuple(Subject(**{**one, "jobs": tuple(one["jobs"])}) for one in found["subjects"])
     return Results(found["machine"], found["settings"], subjects, tuple(Measured(**one) for one in found["runs"]))
+
+
+def merged(several: Sequence[Results]) -> Results:
+    """Several runs on one machine as one: each was interleaved in itself, and we and the floors are in all of them.
+
+    Raises:
+        SystemExit: they are of different machines.
+    """
+    first = several[0]
+    if any(one.machine["cpu"] != first.machine["cpu"] for one in several):
+        raise SystemExit("these were measured on different machines, so they cannot be put together")
+    repeats = sorted({str(one.settings["repeat"]) for one in several})
+    settings = {
+        **first.settings, "repeat": " or ".join(repeats), "limit_s": max(one.settings["limit_s"] for one in several),
+        "sizes": ",".join(str(one.settings.get("sizes", "")) for one in several), "parts": len(several),
+    }  # fmt: skip
+    subjects = {subject.name: subject for one in several for subject in one.subjects}
+    runs = tuple(run for one in several for run in one.runs)
+    return Results(first.machine, settings, tuple(subjects.values()), runs)
 
 
 def median(runs: Iterable[Measured], figure: Callable[[Measured], float]) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from benchmarks import chart, overview, report, versus
-from benchmarks.results import Measured, Results, Subject, median
+from benchmarks.results import Measured, Results, Subject, median, merged
 
 MACHINE = {
     "cores": 2, "cpu": "a CPU", "memory_gb": 8.0, "kernel": "Linux 6", "python": "3.11.0", "file_system": "ext4",
@@ -113,3 +114,19 @@ def test_the_report_is_a_page_with_its_chart_beside_it(tmp_path) -> None:
 
     assert f"({image.name})" in page.read_text()
     assert image.read_text().startswith("<svg")
+
+
+def test_parts_that_were_measured_one_after_the_other_make_one_report() -> None:
+    first, second = made(taken("ropewalk", 0.2), taken("ray", 0.4)), made(taken("ropewalk", 0.4), taken("dbos", 0.9))
+
+    text = report.text(merged([first, second]))
+
+    assert "| **ropewalk** | power | 300 ms | 1.00 × |" in text
+    assert "| dbos | process | 900 ms | 3.0 × |" in text
+
+
+def test_parts_of_different_machines_are_not_put_together() -> None:
+    here, there = made(), replace(made(), machine={**MACHINE, "cpu": "another CPU"})
+
+    with pytest.raises(SystemExit, match="different machines"):
+        merged([here, there])

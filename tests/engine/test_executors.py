@@ -6,6 +6,7 @@ import ctypes
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,12 +18,16 @@ import psutil
 import pytest
 
 from ropewalk.artifacts.blobs import Blobs
-from ropewalk.core.artifact import Succeeded
+from ropewalk.core.artifact import Failure, Succeeded
 from ropewalk.engine.context import context
 from ropewalk.engine.executors import processes
-from ropewalk.engine.executors.base import Done, Ended, Executor, Report, Returned
+from ropewalk.engine.executors.base import Done, Ended, Executor, Offer, Report, Returned
+from ropewalk.engine.executors.begun import Begun
+from ropewalk.engine.executors.channel import Channel
+from ropewalk.engine.executors.child import name_of
 from ropewalk.engine.executors.inline import InlineExecutor
 from ropewalk.engine.executors.processes import ProcessExecutor
+from ropewalk.engine.executors.worker import Worker
 from ropewalk.engine.home import Home
 from ropewalk.testing.executor_suite import FUNCTIONS, NO_OFFER, ExecutorSuite, Start, answers, job, orders, submit
 
@@ -425,3 +430,52 @@ def test_a_task_can_be_ended_politely_though_one_before_it_ignored_that(
     submit(executor, first, orders(first, 0))
 
     assert ends(submit(executor, slow, orders(slow, 1))[0])[0] == "timeout"
+
+
+def test_an_order_that_is_killed_in_the_moment_in_which_it_begins_is_ended(one: Start) -> None:
+    """The scheduler cannot know yet that it has: its wish to have it back comes too late, or just in time."""
+    executor = one(FUNCTIONS)
+    of = job("hang")
+    worker, *_ = executor.offer("hang", 1) or NO_OFFER
+    executor.submit(worker, of, orders(of, 1))
+    executor.wake()
+    assert executor.poll(1.0) == []
+
+    executor.kill("hang", 1, 100)
+
+    reports: list[Report] = []
+    while not reports:
+        reports += executor.poll(1.0)
+    assert isinstance(reports[0], Returned) or ends(reports[0])[0] == "cancelled"
+
+
+def test_only_the_attempt_that_a_worker_is_ended_for_is_blamed(home: Home) -> None:
+    begun, of = Begun(1), job("square")
+    ours, theirs = socket.socketpair()
+    worker = Worker(name_of(0, 1), Channel(ours), begun)
+    first, second = orders(of, 0, 1)
+    worker.take(of, [first, second])
+    begun.add(0)
+
+    worker.end(Failure("timeout", "timed out after 1 s"))
+
+    blamed = [worker.failure_of(order) for order in (first, second)]
+    assert [failure.kind for failure in blamed if failure is not None] == ["timeout", "lost"]
+    worker.channel.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("kind", ["processes", "inline"])
+def test_a_worker_with_short_tasks_to_do_is_kept_free_for_one_that_may_be_long(
+    home: Home, one: Start, kind: str
+) -> None:
+    executor = one(FUNCTIONS) if kind == "processes" else InlineExecutor(FUNCTIONS, home, Blobs(home.blobs))
+    of = job("square")
+    for item in range(30):
+        submit(executor, of, orders(of, item))
+    worker, most, load = executor.offer("square", 1000) or NO_OFFER
+    assert most > 0
+
+    offer = executor.offer("hang", 1, {worker: load}, "hang")
+
+    assert offer == Offer(worker, 0)

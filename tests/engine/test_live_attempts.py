@@ -121,7 +121,7 @@ def test_what_an_attempt_used_is_known(tmp_path: Path) -> None:
     result = live.run(works, ledger=live.ledger, workers=1)
 
     (row,), (later,) = live.rows(result.number, "working"), live.rows(result.number, "after_it")
-    assert row.wall_s >= 0.5
+    assert row.wall_s >= 0.45
     assert 0.5 <= row.cpu_s <= row.wall_s * 1.5
     assert row.peak_bytes > 200 * MIB
     assert later.peak_bytes < row.peak_bytes - 100 * MIB, "the peak is that of each attempt, in the same worker"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ropewalk.engine.attempt import Order
+from ropewalk.engine.executors.base import FULL, NOBODY, Offer
 from ropewalk.engine.queue import Queue
 from ropewalk.engine.startable import Startable
 from ropewalk.engine.turns import Turns
@@ -227,3 +229,23 @@ def test_a_turn_costs_the_logarithm_of_how_many_wait() -> None:
 
     assert few >= 1
     assert many <= few + 3 * math.log2(100)
+
+
+class Reserving(SimulatedExecutor):
+    """One worker, which has something to do; `urgent` has to wait until it is done, the others could go with it."""
+
+    def offer(self, node: str, remaining: int, taken: Mapping[str, float] = NOBODY, task: str = "") -> Offer | None:
+        if taken.get("w0", 0.0) >= FULL:
+            return None
+        return Offer("w0", 0 if node == "urgent" else 1, 0.1)
+
+
+def test_what_goes_first_is_not_put_off_by_what_could_go_with_the_work_under_way() -> None:
+    startable = Startable(ranked())
+    for node in ("last", "urgent"):
+        startable.add(node, Order(1, 0, 0, 0, node, ()))
+    executor = Reserving(None, {}, None, 1, 1)  # type: ignore[arg-type]  # it is only asked for room
+
+    assert not list(startable.assign(executor, always))
+    startable.withdraw("urgent")
+    assert [node for _, node, _ in startable.assign(executor, always)] == ["last"]

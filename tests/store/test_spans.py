@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sized
 from pathlib import Path
 
 import apsw
@@ -356,3 +356,56 @@ def test_a_wide_map_takes_a_hundred_bytes_an_item(tmp_path: Path) -> None:
     db.close()
 
     assert path.stat().st_size / count < 100
+
+
+def meanwhile(db: Database, name: str, other: Database, run: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as the first statement of a function has read its rows, another process gives items rows of their own."""
+    query = db.query
+
+    def read(statement: str, /, **params: object) -> list[database.Row]:
+        found = query(statement, **params)
+        if statement == name and (span := next(iter(spans.of_run(other, run)), None)) is not None:
+            with other.transaction():
+                spans.explode(other, span)
+        return found
+
+    monkeypatch.setattr(db, "query", read)
+
+
+@pytest.mark.parametrize(
+    ("statement", "read"),
+    [
+        ("task_run_list", tasks.listing),
+        ("task_run_page", lambda db, run: tasks.page(db, run, "m")),
+        ("task_run_urgent", lambda db, run: tasks.urgent(db, run, "m", ITEMS)),
+        ("task_run_get", lambda db, run: [tasks.get(db, run, "m", item) for item in range(ITEMS)]),
+        ("cache_lookup", lambda db, _: tasks.lookup(db, map(key, range(ITEMS)))),
+    ],
+)
+def test_what_changes_its_place_while_it_is_read_is_not_missed(
+    db: Database,
+    tmp_path: Path,
+    statement: str,
+    read: Callable[[Database, int], Sized],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row, _ = computed(db)
+    other = open_database(tmp_path / "store.db")
+    meanwhile(db, statement, other, row.number, monkeypatch)
+
+    found = read(db, row.number)
+
+    assert raw(other, "SELECT count(*) FROM spans") == [(0,)], "negative control: they did change their place"
+    assert len(found) == ITEMS
+    assert not isinstance(found, list) or None not in found
+    other.close()
+
+
+def test_a_run_whose_packed_events_have_changed_is_named(db: Database) -> None:
+    sound, _ = computed(db)
+    spoiled, _ = reused(db, sound.number)
+    assert list(log.damaged(db)) == []
+
+    raw(db, f"UPDATE events SET packed = zeroblob(length(packed)) WHERE run = {spoiled.number}")
+
+    assert list(log.damaged(db)) == [spoiled.number]

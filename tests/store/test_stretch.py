@@ -176,3 +176,10 @@ def test_a_stretch_that_was_damaged_is_said_to_be() -> None:
             Stretch(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
         with pytest.raises(StoreError, match="damaged"):
             Stretch(whole[:at])
+
+
+@pytest.mark.parametrize("size", [1, 21, 22, 60, 5000])
+def test_bytes_that_were_wiped_are_said_to_be_damaged(size: int) -> None:
+    """The checksum of nothing is zero, too."""
+    with pytest.raises(StoreError, match="damaged"):
+        Stretch(bytes(size))

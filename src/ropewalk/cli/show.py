@@ -30,7 +30,7 @@ from ropewalk.store.runs import Run
 @option(
     "--from",
     "first",
-    type=Number(0),
+    type=Number(0, 1_000_000_000),
     metavar="ITEM",
     help="Show the items of a mapped task from this one on, in order.",
 )

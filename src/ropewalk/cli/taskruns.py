@@ -52,9 +52,10 @@ def show_items(session: Session, place: Place, limit: int | None = None, first: 
     rows = tasks.page(db, run, node, first or 0, most + 1)
     shown = rows[:most] if first is not None else tasks.urgent(db, run, node, most)
     _write_items(session, place, shown, length or 0)
-    if (left := tasks.how_many(db, run, node, first or 0) - most) > 0:
-        from_ = rows[most].item if shown == rows[:most] else 0
-        out.write(f"  … {left:,} more: ropewalk show {place} --from {from_}")
+    if len(rows) > most:
+        left = tasks.how_many(db, run, node, first or 0) - most
+        from_, limited = rows[most].item if shown == rows[:most] else 0, "" if limit is None else f" --limit {limit}"
+        out.write(f"  … {left:,} more: ropewalk show {place} --from {from_}{limited}")
 
 
 def _write_items(session: Session, place: Place, chosen: list[TaskRun], length: int) -> None:

@@ -16,7 +16,7 @@ from ropewalk.core.errors import RopewalkError
 from ropewalk.core.quantity import show_size
 from ropewalk.engine.client import Client
 from ropewalk.engine.owner import is_alive
-from ropewalk.store import runs, tasks
+from ropewalk.store import events, runs, tasks
 
 MIN_FREE_BYTES = 1_000_000_000
 MIN_FILES = 256
@@ -46,7 +46,7 @@ def checkup(client: Client, *, deep: bool = False) -> list[Finding]:
     try:
         client.home.prepare()
         found.append(Finding("project", True, str(client.home.root)))
-        found += [_store(client), *_stale_runs(client), _blobs(client, deep=deep)]
+        found += [_store(client), *_histories(client), *_stale_runs(client), _blobs(client, deep=deep)]
     except RopewalkError as error:
         found.append(Finding("store", False, error.title, error.help[0] if error.help else ""))
     return found
@@ -110,6 +110,13 @@ def _store(client: Client) -> Finding:
             "store", False, f"damaged: {problems[0]}", f"mv {client.home.database} {client.home.database}.damaged"
         )
     return Finding("store", True, f"{client.home.database} is sound")
+
+
+def _histories(client: Client) -> Iterator[Finding]:
+    """Events whose bytes have changed, which the store's own check does not see."""
+    for run in events.damaged(client.db):
+        away = f"mv {client.home.database} {client.home.database}.damaged"
+        yield Finding(f"run {run}", False, "the events in which its items succeeded are damaged", away)
 
 
 def _stale_runs(client: Client) -> Iterator[Finding]:

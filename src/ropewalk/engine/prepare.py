@@ -153,9 +153,9 @@ class Preparer:
     def _prefix(self, node: Node, cache: Cache) -> bytes:
         """Nodes that call one task alike share it."""
         environment = {name: os.environ.get(name) for name in cache.env}
-        like = (node.task, cache, tuple(environment.values()), node.turn)
+        spec = self._state.spec(node.id)
+        like = (node.task, spec.code.digest, cache, tuple(environment.values()), node.turn)
         if like not in self._prefixes:
-            spec = self._state.spec(node.id)
             self._prefixes[like] = prefix(spec, cache, environment, self._seed, node.turn)
         return self._prefixes[like]
 

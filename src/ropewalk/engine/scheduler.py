@@ -31,6 +31,7 @@ from ropewalk.store import runs
 from ropewalk.store.database import Database
 from ropewalk.store.deadletters import Given
 
+MAX_BATCH = 16_384  # events of one commit, where as many are reused
 LOOK_S = 0.2  # how often the store is asked for wishes of other processes
 PAUSED = "paused"
 
@@ -134,7 +135,7 @@ class Scheduler:
                 if isinstance(command, Kill):
                     self._executor.kill(command.node, command.item, command.token)
             self._supply.obey(commands)
-            if not commands and (self._is_pausing or not self._supply.look_up()):
+            if not commands and (self._is_pausing or len(self._batch) >= MAX_BATCH or not self._supply.look_up()):
                 break
         if reason := self._rests():
             self._decider.feed(ev.Rested(reason))

@@ -64,7 +64,8 @@ class Startable:
     def has_room(self, executor: Executor) -> bool:
         """Whether the executor would take something."""
         some = islice(self._orders.items(), REFUSALS)
-        return any(executor.offer(node, len(orders), NOBODY, self._task_of(node)) for node, orders in some)
+        offers = (executor.offer(node, len(orders), NOBODY, self._task_of(node)) for node, orders in some)
+        return any(offer is not None and offer.most for offer in offers)
 
     def assign(
         self, executor: Executor, is_due: Callable[[str, Order], bool], room: Room = lambda _node, _item, _worker, n: n
@@ -83,6 +84,10 @@ class Startable:
             given = dict.fromkeys(taken, 1.0) if (guarded := self._is_guarded(node)) else taken
             while orders and (offer := executor.offer(node, len(orders), given, task)) is not None:
                 worker, most, load = offer
+                if most == 0:  # it is kept free for this one
+                    taken[worker] = given[worker] = 1.0
+                    refusals += 1
+                    break
                 if not is_due(node, orders[0]):
                     self._items.remove((node, orders.popleft().item))
                     continue

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from ropewalk.core.errors import RopewalkError, StoreError, VersionError
 from ropewalk.core.failpoint import failpoint
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import apsw
 
 Row: TypeAlias = tuple[Any, ...]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DURABILITIES = {"power": "FULL", "process": "NORMAL"}  # what a commit survives, and how SQLite calls that
 APPLICATION_ID = 0x526F7065  # "Rope"
@@ -76,6 +79,12 @@ class Database:
                 raise
 
     @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read inside is of one moment, whatever others write meanwhile; it may lie in a transaction."""
+        with self._translated(), self._connection:  # a savepoint
+            yield
+
+    @contextlib.contextmanager
     def keeping(self, durability: str) -> Iterator[None]:
         """What is committed inside survives this: "power" cuts, as everything else, or the end of a "process" only.
 
@@ -127,6 +136,17 @@ class Database:
             yield
         except apsw.Error as error:
             raise _store_error(self.path, error) from error
+
+
+def of_one_moment(read: Callable[Concatenate[Database, P], T]) -> Callable[Concatenate[Database, P], T]:
+    """Decorator: what a function reads with several statements is of one moment."""
+
+    @wraps(read)
+    def at_once(db: Database, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with db.snapshot():
+            return read(db, *args, **kwargs)
+
+    return at_once
 
 
 def open_database(path: Path) -> Database:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ropewalk.core import events as ev
 from ropewalk.core.compact import compact as _text
-from ropewalk.core.errors import LeaseLostError
+from ropewalk.core.errors import LeaseLostError, StoreError
 from ropewalk.core.noderun import NOT_YET, RETURNED, NodeRun
 from ropewalk.core.special import Approval
 from ropewalk.core.state import RunState
@@ -62,6 +62,17 @@ def read(db: Database, run: int, after: int = 0) -> list[Logged]:
     """The events of a run that were committed after batch `after`."""
     rows = db.query("events_read", run=run, after=after)
     return [Logged(seq, at, _whole(ev.load(body), packed)) for seq, at, body, packed in rows]
+
+
+def damaged(db: Database) -> Iterator[int]:
+    """Runs of which something was packed that is not as it was written."""
+    for (run,) in db.query("events_packed_runs"):
+        try:
+            for (packed,) in db.query("events_packed", run=run):
+                for _ in unpack_all(packed):
+                    pass  # each has a checksum
+        except StoreError:
+            yield run
 
 
 def _whole(events: list[ev.Event], packed: bytes | None) -> list[ev.Event]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ropewalk.store import spans
-from ropewalk.store.database import Database
+from ropewalk.store.database import Database, of_one_moment
 
 _ALL = 2**62  # above every number of a run
 _MISHAP_RUNS = 100  # how it went before may have other reasons, and is not worth a look at all rows there are
@@ -45,6 +45,7 @@ def last_failure(db: Database, pipeline: str, node: str, before: int = _ALL) -> 
     return None if row is None else int(row[0])
 
 
+@of_one_moment
 def durations(db: Database, pipeline: str, node: str, most: int = 200) -> list[Duration]:
     """How long the newest task runs of a node took; each one once, however often it was reused since."""
     rows: list[tuple[int, Duration]] = [
@@ -95,6 +96,7 @@ def metrics(db: Database, keys: Iterable[str]) -> dict[tuple[str, int], dict[str
     return {(key, run): json.loads(text) for key, run, text in rows}
 
 
+@of_one_moment
 def makers(db: Database, key: str) -> list[tuple[int, str, int]]:
     """Run, node and item of every task run that computed a key, oldest first."""
     rows = [(run, node, item) for run, node, item in db.query("key_makers", key=key)]
@@ -126,6 +128,7 @@ class Holder:
     source: int | None  # the run that computed it, where it was reused
 
 
+@of_one_moment
 def holders(db: Database, prefix: str, most: int = 1000) -> list[Holder]:
     """The oldest task runs with an output, or a part of one, whose digest begins with `prefix`.
 

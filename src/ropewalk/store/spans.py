@@ -202,7 +202,7 @@ def forget(db: Database, run: int, but: Collection[str] = ()) -> None:
     """Take away the spans of a run, other than those of some nodes."""
     for span in of_run(db, run):
         if span.node not in but:
-            _drop(db, span, stretch(db, span).keys)
+            _drop(db, span, stretch(db, span).keys if span.source is None else ())
 
 
 def promote(db: Database, run: int) -> None:

@@ -171,7 +171,7 @@ class Stretch:
         if form > _FORMAT:
             raise VersionError("the store was written by a newer version", help=["pip install --upgrade ropewalk"])
         self._data = memoryview(data)[: self.size_bytes]
-        if len(self._data) < self.size_bytes or zlib.crc32(self._data[_START.size :]) != checksum:
+        if not _KEYS_AT <= self.size_bytes <= len(data) or zlib.crc32(self._data[_START.size :]) != checksum:
             raise _damaged()
         self.index, self.first, self.count = _HEAD.unpack_from(self._data, _START.size)
 

@@ -12,7 +12,7 @@ from typing import Any
 from ropewalk.core import events as ev
 from ropewalk.core.artifact import Failure, Outputs
 from ropewalk.store import spans
-from ropewalk.store.database import Database, Row
+from ropewalk.store.database import Database, Row, of_one_moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ class Count:
     executed: int = 0  # that were begun by a worker
 
 
+@of_one_moment
 def listing(db: Database, run: int, node: str | None = None) -> list[TaskRun]:
     """The task runs of a run that have gone beyond waiting."""
     rows = [_task_run(row) for row in db.query("task_run_list", run=run, node=node)]
@@ -96,6 +97,7 @@ def listing(db: Database, run: int, node: str | None = None) -> list[TaskRun]:
     return sorted(rows + packed, key=lambda row: (row.node, row.item)) if rows and packed else rows or packed
 
 
+@of_one_moment
 def page(db: Database, run: int, node: str, first: int = 0, most: int | None = None) -> list[TaskRun]:
     """Task runs of a node that have gone beyond waiting, in order: from an item on, at most so many."""
     rows = db.query("task_run_page", run=run, node=node, first=first, most=-1 if most is None else most)
@@ -103,6 +105,7 @@ def page(db: Database, run: int, node: str, first: int = 0, most: int | None = N
     return list(islice(merge(map(_task_run, rows), packed, key=lambda row: row.item), most))
 
 
+@of_one_moment
 def urgent(db: Database, run: int, node: str, most: int) -> list[TaskRun]:
     """At most so many task runs of a node that have gone beyond waiting: what failed, and what succeeded at the end."""
     found = [_task_run(row) for row in db.query("task_run_urgent", run=run, node=node, most=most)]
@@ -117,6 +120,7 @@ def how_many(db: Database, run: int, node: str, first: int = 0) -> int:
     return int(db.query("task_run_number", run=run, node=node, first=first)[0][0])
 
 
+@of_one_moment
 def get(db: Database, run: int, node: str, item: int) -> TaskRun | None:
     """One task run, or None when it has not gone beyond waiting."""
     row = db.one("task_run_get", run=run, node=node, item=item)
@@ -163,6 +167,7 @@ def computing(db: Database, run: int) -> list[tuple[list[str], int, dict[str, An
     return [(json.loads(keys), number, json.loads(owner or "{}")) for keys, number, owner in rows]
 
 
+@of_one_moment
 def lookup(db: Database, keys: Iterable[str]) -> dict[str, Hit]:
     """For each key that a run has computed, its newest result."""
     wanted = dict.fromkeys(keys)
@@ -185,6 +190,7 @@ def computed(db: Database, run: int) -> dict[str, Hit]:
     }
 
 
+@of_one_moment
 def makers(db: Database, prefix: str) -> list[tuple[str, int, str, int, str]]:
     """Digest, run, node, item and output name of every stored artifact whose digest begins with `prefix`."""
     rows = db.query("blob_makers", low=prefix, high=prefix + "g")

@@ -57,7 +57,7 @@ class Offer(NamedTuple):
     """Room for orders of one node."""
 
     worker: str
-    most: int  # orders
+    most: int  # orders; 0: as soon as it has done what it has, if it is given nothing else
     load: float = (
         1.0  # what each of them adds to the worker's load; it takes orders of other nodes besides until that is 1
     )

@@ -6,25 +6,29 @@ import os
 import pickle
 import select
 import socket
-from multiprocessing.connection import Connection
+import struct
+from contextlib import suppress
 from typing import Any
+
+_LENGTH = struct.Struct("!Q")
 
 
 class Channel:
     """One end. Not to be read by two threads at once, nor written by two."""
 
     def __init__(self, end: socket.socket) -> None:
-        self._connection = Connection(end.detach())
-        self._inode = os.fstat(self.fileno()).st_ino
+        self._socket = end
+        self._inode = os.fstat(end.fileno()).st_ino
         self._poll = select.poll()
-        self._poll.register(self.fileno(), select.POLLIN)
+        self._poll.register(end.fileno(), select.POLLIN)
+        self._unsent = bytearray()
 
     def fileno(self) -> int:
-        return self._connection.fileno()
+        return self._socket.fileno()
 
     @property
     def closed(self) -> bool:
-        return self._connection.closed
+        return self._socket.fileno() < 0
 
     @property
     def is_ours(self) -> bool:
@@ -32,12 +36,28 @@ class Channel:
         return os.fstat(self.fileno()).st_ino == self._inode
 
     def send(self, message: Any) -> None:
-        """Write a message as a whole.
+        """Write a message as a whole, however long that takes.
 
         Raises:
             OSError: nobody reads.
         """
-        self._connection.send_bytes(pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL))
+        self._socket.sendall(_framed(message))
+
+    def offer(self, message: Any) -> bool:
+        """Write as much of a message as the other end has room for; the rest is kept. Whether all of it is written.
+
+        Raises:
+            OSError: nobody reads.
+        """
+        self._unsent += _framed(message)
+        return self.push()
+
+    def push(self) -> bool:
+        """Write more of what is kept; whether nothing is left."""
+        with suppress(BlockingIOError):
+            while self._unsent:
+                del self._unsent[: self._socket.send(self._unsent, socket.MSG_DONTWAIT)]
+        return not self._unsent
 
     def waits(self, timeout_s: float = 0.0) -> bool:
         """Whether there is something to read, be it the end; waits for it at most so long."""
@@ -49,7 +69,22 @@ class Channel:
         Raises:
             EOFError, OSError: the other end is gone.
         """
-        return pickle.loads(self._connection.recv_bytes())  # noqa: S301  # from our own parent or child
+        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
+        return pickle.loads(self._read(length))  # noqa: S301  # from our own parent or child
+
+    def _read(self, size: int) -> bytes:
+        data = self._socket.recv(size, socket.MSG_WAITALL)
+        while len(data) < size:  # a signal has come, or it is more than the system takes in at once
+            more = self._socket.recv(size - len(data), socket.MSG_WAITALL)
+            if not more:
+                raise EOFError
+            data += more
+        return data
 
     def close(self) -> None:
-        self._connection.close()
+        self._socket.close()
+
+
+def _framed(message: Any) -> bytes:
+    data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    return _LENGTH.pack(len(data)) + data

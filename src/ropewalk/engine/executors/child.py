@@ -116,6 +116,8 @@ class _Worker:
             signal.signal(signal.SIGTERM, self._end)
         self._begun.add(self._place)
         self._threads.use(job.cpu)
+        if not job.mapped:
+            del self._jobs[order.job]  # it has no other order, and may be large
         if order.gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(order.gpus)
         try:
@@ -169,7 +171,7 @@ class _Worker:
         """Wait for a message and take it in; the watch sleeps meanwhile."""
         self._idle = True
         with self._reading:
-            if self._channel.waits(IDLE_S):
+            if not self._orders and self._channel.waits(IDLE_S):  # the watch may have taken some in since we looked
                 if not self._channel.is_ours:
                     os._exit(72)
                 self._take_in(*self._channel.receive())
@@ -193,6 +195,8 @@ class _Worker:
             os._exit(72)
 
     def _look(self) -> None:
+        if not self._channel.is_ours:
+            os._exit(72)
         with self._reading:
             while not self._idle and self._channel.waits():
                 self._take_in(*self._channel.receive())
@@ -213,7 +217,10 @@ class _Worker:
         with contextlib.suppress(IndexError):
             while True:
                 order = self._orders.pop()
-                returned.append(("returned", self._jobs[order.job].node, order.item, order.token))
+                job = self._jobs[order.job]
+                if not job.mapped:
+                    del self._jobs[order.job]
+                returned.append(("returned", job.node, order.item, order.token))
         with self._uninterrupted():
             self._send(returned)
 

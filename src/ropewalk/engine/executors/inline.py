@@ -44,8 +44,10 @@ class InlineExecutor:
 
     def offer(self, node: str, remaining: int, taken: Mapping[str, float] = NOBODY, task: str = "") -> Offer | None:
         load, mean_s = taken.get("inline", 0.0), self._pace.mean_s(node, task)
-        if self._queue or load >= FULL or (load and mean_s > BATCH_S / 2):
+        if self._queue or load >= FULL:
             return None
+        if load and mean_s > BATCH_S / 2:
+            return Offer("inline", 0)
         return Offer("inline", batch(mean_s, load), load_of(mean_s))
 
     def submit(self, worker: str, job: Job, orders: Sequence[Order]) -> None:

@@ -124,3 +124,13 @@ def hollow(path: Path, most: int) -> None:
         with path.open("r+b") as file:
             offset, length = ctypes.c_int64(half), ctypes.c_int64(size - 2 * half)
             ctypes.CDLL(None).fallocate64(file.fileno(), _PUNCH_HOLE_KEEP_SIZE, offset, length)
+
+
+def keep_spool(home: Home, name: str, job: Job, order: Order) -> None:
+    """Give an attempt what it had printed when its worker died."""
+    path, spool = home.log(job.run, job.node, order.item, order.attempt), home.spool(name)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if spool.stat().st_size > LOG_MAX_BYTES:
+            shorten(spool, LOG_MAX_BYTES)
+        os.rename(spool, path)

@@ -19,7 +19,7 @@ from ropewalk.engine.executors.base import FULL, NOBODY, Done, Ended, Offer, Pro
 from ropewalk.engine.executors.begun import Begun
 from ropewalk.engine.executors.channel import Channel
 from ropewalk.engine.executors.child import name_of, place_of, work
-from ropewalk.engine.executors.log import LOG_MAX_BYTES, hollow, shorten
+from ropewalk.engine.executors.log import LOG_MAX_BYTES, hollow, keep_spool
 from ropewalk.engine.executors.memory import LEFTOVER_SHARE, SAMPLE_S, out_of_memory, used_bytes
 from ropewalk.engine.executors.nursery import Nursery
 from ropewalk.engine.executors.pace import BATCH_S, Pace, batch, load_of
@@ -70,7 +70,7 @@ class ProcessExecutor:
             return None
         mean_s, load = self._pace.mean_s(node, task), taken.get(best.name, 0.0)
         if node in self._suspects or mean_s > BATCH_S / 2:
-            return None if best.queue or load else Offer(best.name, 1)
+            return Offer(best.name, 0 if best.queue or load else 1)
         share = math.ceil(remaining / (2 * len(self._workers)))
         return Offer(best.name, min(batch(mean_s, load), share), load_of(mean_s))
 
@@ -95,15 +95,20 @@ class ProcessExecutor:
         return True
 
     def _send_orders(self) -> None:
-        for worker in self._full:
-            worker.send_orders()
-        self._full.clear()
+        """Send what workers have room for; those that take no more now are asked again."""
+        if self._full:
+            self._full = [worker for worker in dict.fromkeys(self._full) if not worker.send_orders()]
+
+    def _recall(self, worker: Worker) -> None:
+        if not worker.recall():
+            self._full.append(worker)
 
     def poll(self, timeout_s: float) -> list[Report]:
-        self._send_orders()
         until, woken = time.monotonic() + (0.0 if self._reports else timeout_s), False
         while True:
-            woken |= self._wait(max(0.0, min(until, self._watch_at) - time.monotonic()))
+            self._send_orders()
+            longest = WATCH_S if self._full else timeout_s
+            woken |= self._wait(max(0.0, min(longest, min(until, self._watch_at) - time.monotonic())))
             now = time.monotonic()
             if now >= self._watch_at:
                 self._watch()
@@ -124,6 +129,7 @@ class ProcessExecutor:
                 woken = True
             else:
                 self._bury()
+                woken = True  # there is room on a new worker
         return woken
 
     def _read(self, worker: Worker) -> None:
@@ -147,7 +153,8 @@ class ProcessExecutor:
         elif kind == "returned":
             self._reports.append(Returned(node, item, token))
         else:
-            failure = worker.ending or Failure("lost", "the worker process was told to end by SIGTERM, from outside")
+            failure = None if found is None else worker.failure_of(found[1])
+            failure = failure or Failure("lost", "the worker process was told to end by SIGTERM, from outside")
             self._reports.append(Ended(node, item, token, failure))
 
     def _bury(self) -> None:
@@ -177,8 +184,8 @@ class ProcessExecutor:
                 continue
             failure = Failure("lost", "it had ended, but its worker died before it could report that")
             if index == current:
-                failure = worker.ending or self._cause(status)
-                self._keep_log(worker, job, order)
+                failure = worker.failure_of(order) or self._cause(status)
+                keep_spool(self._home, worker.name, job, order)
                 if worker.ending is None:
                     self._suspects.add(job.node)
             self._reports.append(Ended(job.node, order.item, order.token, failure))
@@ -199,14 +206,6 @@ class ProcessExecutor:
             self._files.unregister(worker.channel.fileno())
             del self._by_file[worker.channel.fileno()]
             worker.channel.close()
-
-    def _keep_log(self, worker: Worker, job: Job, order: Order) -> None:
-        path, spool = self._home.log(job.run, job.node, order.item, order.attempt), self._home.spool(worker.name)
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if spool.stat().st_size > LOG_MAX_BYTES:
-                shorten(spool, LOG_MAX_BYTES)
-            os.rename(spool, path)
 
     def _cause(self, status: int) -> Failure:
         """Why a worker died by itself."""
@@ -231,11 +230,14 @@ class ProcessExecutor:
             job, since = worker.present
             if job is None or worker.ending is not None:
                 continue
-            if job.timeout_s is not None and now - since >= job.timeout_s:
+            order = worker.present_order
+            if order is not None and (order.item, order.token) in worker.doomed:
+                self._end(worker, Failure("cancelled", "cancelled", retryable=False))
+            elif job.timeout_s is not None and now - since >= job.timeout_s:
                 self._end(worker, Failure("timeout", f"timed out after {job.timeout_s:g} s"))
             elif idle and len(worker.queue) > 1 and not worker.recalled and now - since > STEAL_AFTER_S:
                 worker.recalled = True
-                worker.send("return")
+                self._recall(worker)
         if now - self._measured_at >= SAMPLE_S:
             self._limit_memory()
             self._measured_at = time.monotonic()
@@ -256,11 +258,11 @@ class ProcessExecutor:
 
     def _kill(self, worker: Worker, failure: Failure) -> None:
         """End a worker for certain, and everything that it started."""
-        worker.ending = failure
+        worker.end(failure)
         self._nursery.kill(worker.name, signal.SIGKILL)
 
     def _end(self, worker: Worker, failure: Failure) -> None:
-        worker.ending = failure
+        worker.end(failure)
         worker.kill_at = time.monotonic() + GRACE_S
         self._watch_at = min(self._watch_at, worker.kill_at)
         self._nursery.kill(worker.name, signal.SIGTERM)
@@ -268,7 +270,7 @@ class ProcessExecutor:
     def _next_deadline(self) -> float:
         nearest = math.inf
         for worker in self._workers.values():
-            nearest = min(nearest, worker.kill_at)
+            nearest = min(nearest, worker.kill_at, 0.0 if worker.doomed else math.inf)
             job, since = worker.present
             if job is not None:
                 nearest = min(nearest, self._logs_looked_at + LOOK_AT_LOGS_S)
@@ -288,8 +290,10 @@ class ProcessExecutor:
                 if (job.node, order.item, order.token) != (node, item, token):
                     continue
                 current = worker.current
-                if index > current:
-                    worker.send("return")
+                if index > current:  # or it begins at this moment
+                    worker.doomed.add((item, token))
+                    self._recall(worker)
+                    self._watch_at = min(self._watch_at, time.monotonic() + WATCH_S)
                 elif index == current and worker.ending is None:
                     self._end(worker, Failure("cancelled", "cancelled", retryable=False))
                 return

@@ -25,7 +25,8 @@ def outcome(client: Client, run: Run) -> RunState:
         node, length = state.nodes[node_id], lengths[node_id]
         node.open(length, SUCCEEDED if counts.get((node_id, SUCCEEDED.label), 0) == length else READY)
         for row in tasks.urgent(client.db, run.number, node_id, counts.get((node_id, FAILED.label), 0)):
-            assert row.failure is not None  # since those that failed come first
+            if row.failure is None:  # somebody has tried it again since the counts were read
+                continue
             node.move(row.item, FAILED)
             node.failures[row.item] = row.failure
             if row.attempts:

@@ -1,0 +1,1 @@
+SELECT DISTINCT run FROM events WHERE packed IS NOT NULL
