@@ -157,7 +157,7 @@ def test_items_that_failed_come_first_and_the_others_can_be_paged_through(mapped
     assert [line.split()[0] for line in then[1:-1]] == [f"[{item}]" for item in range(20)]
     assert then[-1] == "  … 25 more: ropewalk show 1/half --from 20"
     assert [line.split()[0] for line in last[1:-1]] == ["[40]", "[41]", "[42]", "[43]"]
-    assert last[-1] == "  … 1 more: ropewalk show 1/half --from 44"
+    assert last[-1] == "  … 1 more: ropewalk show 1/half --from 44 --limit 4"
 
 
 def test_items_are_paged_through_as_json(mapped: Path) -> None:
