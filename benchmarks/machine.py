@@ -18,7 +18,7 @@ def describe(folder: Path) -> dict[str, Any]:
     memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
     return {
         "cores": len(os.sched_getaffinity(0)), "cpu": _cpu(), "memory_gb": round(int(memory.split()[1]) / 1e6, 1),
-        "kernel": f"{platform.system()} {platform.release()}", "python": platform.python_version(),
+        "kernel": f"{platform.system()} {platform.release().split('-')[0]}", "python": platform.python_version(),
         "file_system": _file_system(folder), "fsync_ms": round(fsync_ms(), 3), "load": round(os.getloadavg()[0], 2),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }  # fmt: skip

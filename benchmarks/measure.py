@@ -161,7 +161,7 @@ def _as_before(cell: Cell, terms: Terms, value: Any) -> bool:
 
 
 def _nothing(cell: Cell, outcome: Any, why: str) -> Measured:
-    return Measured(cell.variant, cell.workload, cell.n, outcome, why)
+    return Measured(cell.variant, cell.workload, cell.n, outcome, why.replace(str(ROOT), "."))
 
 
 def _tail(place: Path) -> str:
