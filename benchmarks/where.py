@@ -21,7 +21,7 @@ from benchmarks.peers.ropewalk import Way, added_up, project, work
 EVERY_S = 0.0005
 RULES = (  # part of a path, name of a function or nothing, kind; the innermost frame that fits counts
     ("benchmarks/bodies", "", "tasks"),
-    ("executors/processes", "poll", "waiting for workers"),
+    ("executors/processes", "_wait", "waiting for workers"),
     ("executors/channel", "waits", "waiting for workers"),
     ("store/database", "transaction", "commits"),
     ("store/database", "", "SQL"),
