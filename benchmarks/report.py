@@ -57,7 +57,7 @@ def _head(results: Results) -> str:
     about, settings = results.machine, results.settings
     return (
         "# The benchmark, in figures\n\n"
-        "Written by `python -m benchmarks report` from the JSON of one `python -m benchmarks run`, which lies beside\n"
+        "Written by `python -m benchmarks report` from what `python -m benchmarks run` has measured: the JSON beside\n"
         "this page; [how to run it](../how-to/run-the-benchmark.md).\n\n"
         f"{about['cores']} cores of {about['cpu']}, {about['memory_gb']} GB, {about['kernel']},\n"
         f"Python {about['python']}; {about['file_system']}, an fsync takes {about['fsync_ms']} ms;\n"
