@@ -194,7 +194,7 @@ def test_what_an_earlier_task_left_in_a_worker_does_not_count_against_a_later_on
     executor = one({"leave": leave, "whoami": whoami})
     (left,) = run(executor, leave, 150)
     of = job("whoami", next(NUMBERS))
-    limited = [replace(order, memory_bytes=100 * MIB) for order in orders(of, 0)]
+    limited = [replace(order, memory_bytes=room(100)) for order in orders(of, 0)]
 
     first = submit(executor, of, limited)
     again = first if isinstance(first[0], Done) else submit(executor, of, limited)

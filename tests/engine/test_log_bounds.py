@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,27 @@ def test_a_log_that_is_not_too_long_is_left_alone(tmp_path: Path) -> None:
     hollow(tmp_path / "none", MIB)
 
     assert path.read_bytes() == b"a" * MIB
+
+
+def test_a_log_that_is_shortened_while_room_is_freed_keeps_its_end(tmp_path: Path) -> None:
+    spool, ended = tmp_path / "spool", threading.Event()
+
+    def watch() -> None:
+        while not ended.is_set():
+            hollow(spool, MIB)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        for n in range(200):
+            spool.write_bytes(b"a" * MIB + b"b" * MIB)
+            shorten(spool, MIB, tmp_path / f"log{n}")
+    finally:
+        ended.set()
+        watcher.join()
+
+    whole = b"a" * (MIB // 2) + f"\n… {MIB} bytes left out …\n".encode() + b"b" * (MIB // 2)
+    assert [n for n in range(200) if (tmp_path / f"log{n}").read_bytes() != whole] == []
 
 
 @task(retry=Retry(not_on=["lost"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import io
 import logging
 import os
@@ -68,20 +69,18 @@ class Log:
         size = os.fstat(self._fd).st_size
         spoiled = self._is_spoiled()
         if size:
-            self._become(self._home.log(job.run, job.node, order.item, order.attempt), size)
+            self._move(self._home.log(job.run, job.node, order.item, order.attempt))
         if size or spoiled:
             self._open()
         if spoiled:
             self._install()
 
-    def _become(self, path: Path, size: int) -> None:
+    def _move(self, path: Path) -> None:
         with contextlib.suppress(OSError):
             if path.parent not in self._folders:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._folders.add(path.parent)
-            if size > LOG_MAX_BYTES:
-                shorten(self._spool, LOG_MAX_BYTES)
-            os.rename(self._spool, path)
+            _become(self._spool, path)
 
     def _is_spoiled(self) -> bool:
         """Whether the task has closed, replaced or redirected its output."""
@@ -99,16 +98,17 @@ def _text(fd: int) -> io.TextIOWrapper:
     )
 
 
-def shorten(path: Path, most: int) -> None:
-    """Keep the first and the last half of `most` bytes of a log, and say in between how much is missing."""
-    size = path.stat().st_size
-    half = most // 2
+def shorten(path: Path, most: int, become: Path | None = None) -> None:
+    """Keep the first and the last half of `most` bytes of a log, say in between how much is missing, and rename it."""
     with path.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # or `hollow` would cut its hole into what has moved there
+        size, half = os.fstat(file.fileno()).st_size, most // 2
         file.seek(size - half)
         tail = file.read(half)
         file.seek(half)
         file.write(f"\n… {size - 2 * half} bytes left out …\n".encode() + tail)
         file.truncate()
+        os.rename(path, become or path)
 
 
 def hollow(path: Path, most: int) -> None:
@@ -118,10 +118,13 @@ def hollow(path: Path, most: int) -> None:
     system that cannot do it, a log has its full length until its attempt ends.
     """
     with contextlib.suppress(OSError, AttributeError):
-        half, size = most // 2, path.stat().st_size
-        if size <= most:
+        if path.stat().st_size <= most:
             return
         with path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            half, size = most // 2, os.fstat(file.fileno()).st_size
+            if not os.path.samestat(os.fstat(file.fileno()), path.stat()):  # its attempt has ended
+                return
             offset, length = ctypes.c_int64(half), ctypes.c_int64(size - 2 * half)
             ctypes.CDLL(None).fallocate64(file.fileno(), _PUNCH_HOLE_KEEP_SIZE, offset, length)
 
@@ -131,6 +134,11 @@ def keep_spool(home: Home, name: str, job: Job, order: Order) -> None:
     path, spool = home.log(job.run, job.node, order.item, order.attempt), home.spool(name)
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if spool.stat().st_size > LOG_MAX_BYTES:
-            shorten(spool, LOG_MAX_BYTES)
+        _become(spool, path)
+
+
+def _become(spool: Path, path: Path) -> None:
+    if spool.stat().st_size > LOG_MAX_BYTES:
+        shorten(spool, LOG_MAX_BYTES, path)
+    else:
         os.rename(spool, path)
