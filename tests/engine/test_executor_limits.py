@@ -26,7 +26,7 @@ from ropewalk.engine.executors.processes import ProcessExecutor
 from ropewalk.engine.executors.threads import VARIABLES, Threads
 from ropewalk.engine.home import Home
 from ropewalk.testing.executor_suite import Start, job, orders, submit
-from tests.engine.live import gone
+from tests.engine.live import gone, room
 from tests.engine.test_executors import closing
 
 MIB = 1 << 20
@@ -73,11 +73,6 @@ def fill(size_bytes: int) -> bytearray:
     return block
 
 
-def room(mib: int) -> int:
-    """So much more than this process has, with all that other tests have imported: workers begin with that."""
-    return used_bytes(os.getpid(), 1 << 60) + mib * MIB
-
-
 # memory
 
 
@@ -88,7 +83,7 @@ def eat(x: int) -> int:
 
 
 def eat_elsewhere(x: int) -> int:
-    code = f"block = bytearray(b'x') * {300 * MIB}; import time; time.sleep(600)"
+    code = f"block = bytearray(b'x') * {x * MIB}; import time; time.sleep(600)"
     program = subprocess.Popen([sys.executable, "-c", code])
     Path(os.environ["PIDS"]).write_text(f"{os.getpid()} {program.pid}")
     return program.wait()
@@ -124,9 +119,7 @@ def whoami(x: int) -> int:
 
 
 def test_an_attempt_that_reaches_more_memory_than_it_asked_for_dies_and_says_how_much(start: Start) -> None:
-    executor = start({"eat": eat})
-
-    limit, much = room(100), room(200) // MIB
+    executor, limit, much = start({"eat": eat}), room(100), room(200) // MIB
 
     reports = run(executor, eat, much, 20, memory_bytes=limit)
 
@@ -150,7 +143,9 @@ def test_what_a_task_starts_counts_and_dies_with_it(
 ) -> None:
     monkeypatch.setenv("PIDS", str(tmp_path / "pids"))
 
-    (report,) = run(start({"eat_elsewhere": eat_elsewhere}), eat_elsewhere, 0, memory_bytes=150 * MIB)
+    executor, limit, much = start({"eat_elsewhere": eat_elsewhere}), room(100), room(200) // MIB
+
+    (report,) = run(executor, eat_elsewhere, much, memory_bytes=limit)
 
     assert isinstance(report, Ended)
     assert report.failure.kind == "oom"
@@ -192,7 +187,7 @@ def test_the_memory_of_a_process_is_that_of_its_tree() -> None:
 
 def test_what_an_earlier_task_left_in_a_worker_does_not_count_against_a_later_one(one: Start, home: Home) -> None:
     executor = one({"leave": leave, "whoami": whoami})
-    (left,) = run(executor, leave, 150)
+    (left,) = run(executor, leave, 150)  # that and its part of what is shared is more than a quarter of the limit
     of = job("whoami", next(NUMBERS))
     limited = [replace(order, memory_bytes=room(100)) for order in orders(of, 0)]
 
