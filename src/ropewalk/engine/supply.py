@@ -107,7 +107,8 @@ class Supply:
         def is_wanted(node_id: str, item: int) -> bool:  # and not in the queue for a second time
             return (node_id, item) not in self.startable and self.is_due(node_id, item)
 
-        taken = self.queue.take(CHUNK, now, is_wanted)
+        if not (taken := self.queue.take(CHUNK, now, is_wanted)):
+            return False
         happened = len(self._decider.events)
         for node_id, item in taken:
             if len(self._decider.events) != happened and not self.is_due(node_id, item):
@@ -118,7 +119,7 @@ class Supply:
             except Exception as error:  # noqa: BLE001  # an input that cannot be worked out fails its task
                 self.input_failed(node_id, item, error)
         self._reuse_or_start(orders, now)
-        return bool(taken)
+        return True
 
     def _order(self, node_id: str, item: int, now: float) -> Order | None:
         """What a worker is to do for a task run; None: no worker is needed."""

@@ -163,8 +163,12 @@ def latest(db: Database, keys: Iterable[str]) -> Iterator[tuple[str, Span, Stret
 
 def _having(db: Database, name: str, keys: Collection[str]) -> list[Span]:
     """The spans that may have some of these keys, newest first."""
-    rows = db.query(name, prefixes=compact([prefix(key) for key in keys if is_key(key)]))
-    return [Span(*row) for row in rows]
+    return [Span(*row) for row in db.query(name, prefixes=prefixes(keys))]
+
+
+def prefixes(keys: Iterable[str]) -> str:
+    """What spans are found by that may have one of these keys, for a statement."""
+    return compact([prefix(key) for key in keys if is_key(key)])
 
 
 def of_digest(db: Database, prefix: str) -> Iterator[tuple[str, Span, int, str]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ropewalk.core import events as ev
 from ropewalk.core.artifact import Failure, Outputs
+from ropewalk.core.compact import compact
 from ropewalk.store import spans
 from ropewalk.store.database import Database, Row, of_one_moment
 
@@ -167,12 +168,18 @@ def computing(db: Database, run: int) -> list[tuple[list[str], int, dict[str, An
     return [(json.loads(keys), number, json.loads(owner or "{}")) for keys, number, owner in rows]
 
 
-@of_one_moment
 def lookup(db: Database, keys: Iterable[str]) -> dict[str, Hit]:
     """For each key that a run has computed, its newest result."""
     wanted = dict.fromkeys(keys)
+    if db.one("cache_knows", keys=compact(list(wanted)), prefixes=spans.prefixes(wanted)) is None:
+        return {}  # as for most of what has to be executed
+    return _newest(db, wanted)
+
+
+@of_one_moment
+def _newest(db: Database, wanted: dict[str, None]) -> dict[str, Hit]:
     found = {}
-    for key, outputs, run, finished_at, wall_s, metrics in db.query("cache_lookup", keys=json.dumps(list(wanted))):
+    for key, outputs, run, finished_at, wall_s, metrics in db.query("cache_lookup", keys=compact(list(wanted))):
         loaded = ev.load_outputs(json.loads(outputs))
         found[key] = Hit(loaded, run, finished_at, wall_s or 0.0, json.loads(metrics or "{}"))
     for key, span, stretch, place in spans.latest(db, wanted):

@@ -41,6 +41,7 @@ class InlineExecutor:
         self._running = False
         self._interrupted = False
         self._pace = Pace()
+        self._capture = _Capture()
 
     def offer(self, node: str, remaining: int, taken: Mapping[str, float] = NOBODY, task: str = "") -> Offer | None:
         load, mean_s = taken.get("inline", 0.0), self._pace.mean_s(node, task)
@@ -59,17 +60,17 @@ class InlineExecutor:
                 time.sleep(min(timeout_s, 0.05))
             return []
         until = time.monotonic() + CHUNK_S
-        with _capturing() as capture:
+        with self._capture.entered():
             while self._queue and not self._interrupted:
-                self._run(*self._queue.popleft(), capture)
+                self._run(*self._queue.popleft())
                 if time.monotonic() >= until:
                     break
         self._interrupted = False
         reports, self._reports = self._reports, []
         return reports
 
-    def _run(self, job: Job, order: Order, capture: _Capture) -> None:
-        capture.begin(lambda: self._home.log(job.run, job.node, order.item, order.attempt))
+    def _run(self, job: Job, order: Order) -> None:
+        self._capture.begin(lambda: self._home.log(job.run, job.node, order.item, order.attempt))
         try:
             with _alarm(job.timeout_s), _devices(order.gpus):
                 self._running = True
@@ -80,7 +81,7 @@ class InlineExecutor:
                 self._end(job, order, Failure("cancelled", "interrupted", retryable=False))
             else:
                 if isinstance(outcome, Failed):
-                    capture.write(outcome.failure.traceback)
+                    self._capture.write(outcome.failure.traceback)
                 self._reports.append(Done(job.node, order.item, order.token, outcome))
                 self._pace.learn(job.node, job.task, outcome.usage.wall_s)
         except TaskCancelled:
@@ -90,7 +91,7 @@ class InlineExecutor:
                 self._end(job, order, Failure("timeout", f"timed out after {job.timeout_s:g} s"))
         finally:
             self._running = False
-            capture.end()
+            self._capture.end()
 
     def _end(self, job: Job, order: Order, failure: Failure) -> None:
         self._reports.append(Ended(job.node, order.item, order.token, failure))
@@ -152,6 +153,23 @@ class _Capture(io.TextIOBase):
     def __init__(self) -> None:
         self._path: Callable[[], Path] | None = None
         self._file: Any = None
+        self._handler = logging.StreamHandler(self)
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S"))
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """What is printed or logged inside comes here."""
+        root = logging.getLogger()
+        level = root.level
+        root.addHandler(self._handler)
+        root.setLevel(min(level, logging.INFO) or logging.INFO)
+        try:
+            with contextlib.redirect_stdout(self), contextlib.redirect_stderr(self):
+                yield
+        finally:
+            root.removeHandler(self._handler)
+            root.setLevel(level)
+            sys.stdout.flush()
 
     def begin(self, path: Callable[[], Path]) -> None:
         self._path = path
@@ -180,21 +198,3 @@ class _Capture(io.TextIOBase):
     def flush(self) -> None:
         if self._file is not None:
             self._file.flush()
-
-
-@contextlib.contextmanager
-def _capturing() -> Iterator[_Capture]:
-    capture = _Capture()
-    handler = logging.StreamHandler(capture)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S"))
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(min(level, logging.INFO) or logging.INFO)
-    try:
-        with contextlib.redirect_stdout(capture), contextlib.redirect_stderr(capture):
-            yield capture
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-        sys.stdout.flush()
