@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 import pytest
@@ -98,6 +98,12 @@ def note(path: str, line: object) -> None:
 
 def lines(path: Path | str) -> list[str]:
     return Path(path).read_text().splitlines() if Path(path).exists() else []
+
+
+def hang() -> NoReturn:
+    """Until a signal handler raises. `signal.pause` sleeps on when the signal has come just before it."""
+    while True:
+        time.sleep(0.01)
 
 
 def tell(number: float) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from ropewalk import Retry, context, each, pipeline, task
 from ropewalk.engine.executors import processes
-from tests.engine.live import Live, Watch, both_executors, gone, note, tell
+from tests.engine.live import Live, Watch, both_executors, gone, hang, note, tell
 
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); signal.pause()"
 
@@ -53,7 +53,7 @@ def test_a_timeout_ends_the_task_and_all_that_it_started(
 def slow_once(ledger: str, x: int = 0) -> int:
     note(ledger, context().attempt)
     if x == 7 and context().attempt == 1:
-        signal.pause()
+        hang()
     return x
 
 
@@ -76,7 +76,7 @@ def test_only_the_item_that_hangs_times_out_and_it_is_retried(tmp_path: Path, ex
 @task(timeout=0.2)
 def cleaning(ledger: str) -> None:
     try:
-        signal.pause()
+        hang()
     finally:
         note(ledger, "cleaned")
 

@@ -16,7 +16,7 @@ from ropewalk import Retry, context, each, pipeline, task
 from ropewalk.core import events as ev
 from ropewalk.core.errors import StoreError
 from ropewalk.core.settle import MAX_LOST
-from tests.engine.live import Live, Watch, gone, lines, note, only_child, tell
+from tests.engine.live import Live, Watch, gone, hang, lines, note, only_child, tell
 
 
 @task
@@ -25,7 +25,7 @@ def fragile(x: int, ledger: str) -> int:
     note(ledger, f"{x} {context().attempt}")
     if x == 0 and context().attempt == 1:
         tell(os.getpid())
-        signal.pause()
+        hang()
     return x * 10
 
 
@@ -67,7 +67,7 @@ def leave(how: str) -> None:
         ctypes.string_at(0)
     if how == "close every file":
         os.closerange(3, 256)
-        signal.pause()
+        hang()
 
 
 @task

@@ -45,7 +45,7 @@ def digest(data: bytes) -> str:
 
 def parse(text: bytes | str) -> Any:
     """The value that `canonical` wrote."""
-    return decode(json.loads(text))
+    return decode(json.loads(text if isinstance(text, str) else text.decode()))
 
 
 def encode(value: Any, path: str = "value", depth: int = 0) -> Any:

@@ -8,7 +8,7 @@ import random
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from ropewalk.artifacts.blobs import Blobs
@@ -82,8 +82,8 @@ def execute(
     """
     meter, process = Meter(), os.getpid()
     seed = seed_of(order.key)
-    home = str(blobs.root.parent)
-    context = Context(job.run, job.node, order.item, order.attempt, seed, order.key, home, job.continues, report=report)
+    place = job.run, job.node, order.item, order.attempt
+    context = Context(*place, seed, order.key, _home_of(blobs), job.continues, report=report)
     enter(context)
     try:
         arguments = load_inputs(job, order, blobs)
@@ -109,6 +109,11 @@ def execute(
         if os.getpid() != process:
             os._exit(0)  # a process that the task forked has come back: only the task's own process answers for it
         enter(None)
+
+
+@lru_cache(maxsize=1)
+def _home_of(blobs: Blobs) -> str:
+    return str(blobs.root.parent)
 
 
 def load_inputs(job: Job, order: Order, blobs: Blobs) -> dict[str, Any]:

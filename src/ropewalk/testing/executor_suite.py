@@ -112,9 +112,11 @@ def submit(executor: Executor, of: Job, wanted: Sequence[Order], most: int | Non
     deadline = time.monotonic() + PATIENCE_S
     while len([r for r in reports if not isinstance(r, Progress)]) < len(wanted):
         while left and (offer := executor.offer(of.node, len(left))) is not None:
-            worker, count, _ = offer
-            batch, left = left[: min(count, most or count)], left[min(count, most or count) :]
-            executor.submit(worker, of, batch)
+            if offer.most == 0:
+                break  # the worker is kept free for it
+            count = min(offer.most, most or offer.most)
+            batch, left = left[:count], left[count:]
+            executor.submit(offer.worker, of, batch)
         reports += executor.poll(1.0)
         assert time.monotonic() < deadline, f"answered only {reports}"
     return reports

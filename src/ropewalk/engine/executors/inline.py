@@ -25,6 +25,7 @@ from ropewalk.engine.executors.pace import BATCH_S, Pace, batch, load_of
 from ropewalk.engine.home import Home
 
 CHUNK_S = 0.02  # reports are handed over at least so often, so that they are committed
+_AS_IT_IS = contextlib.nullcontext()
 
 
 class InlineExecutor:
@@ -72,7 +73,7 @@ class InlineExecutor:
     def _run(self, job: Job, order: Order) -> None:
         self._capture.begin(lambda: self._home.log(job.run, job.node, order.item, order.attempt))
         try:
-            with _alarm(job.timeout_s), _devices(order.gpus):
+            with _surroundings(job.timeout_s, order.gpus):
                 self._running = True
                 outcome = execute(job, order, function_of(job, self._functions), self._blobs)
                 self._running = False
@@ -109,6 +110,17 @@ class InlineExecutor:
 
     def close(self) -> None:
         self._queue.clear()
+
+
+@contextlib.contextmanager
+def _limited(timeout_s: float | None, gpus: tuple[str, ...]) -> Iterator[None]:
+    with _alarm(timeout_s), _devices(gpus):
+        yield
+
+
+def _surroundings(timeout_s: float | None, gpus: tuple[str, ...]) -> contextlib.AbstractContextManager[None]:
+    """What an attempt is executed in; most need nothing."""
+    return _AS_IT_IS if timeout_s is None and not gpus else _limited(timeout_s, gpus)
 
 
 @contextlib.contextmanager
