@@ -28,6 +28,7 @@ _client: Client | None = None
 def project(folder: Path) -> Iterator[None]:
     """A client, with its modules and its store; and the pipelines."""
     global _client
+    import ropewalk.engine.driving  # noqa: F401  # loaded by now, as the modules of the others are
     from benchmarks import pipelines  # noqa: F401
     from ropewalk import Client
 
