@@ -139,12 +139,12 @@ def gone(pids: list[int], within_s: float = 10) -> bool:
 
 
 def room(mib: int) -> int:
-    """So many MiB more, in bytes, than this process has with all that tests have imported: its workers begin with that,
-    and count the pages that they share with it and each other in part."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssAnon:", "RssShmem:"))) + (
-        mib << 20
-    )
+    """So many MiB more, in bytes, than this process has with all that tests have imported.
+
+    Its workers begin with that, and count the pages that they share with it and each other in part.
+    """
+    status = (line.split() for line in lines("/proc/self/status"))
+    return sum(int(words[1]) << 10 for words in status if words[0] in ("RssAnon:", "RssShmem:")) + (mib << 20)
 
 
 def only_child(process: psutil.Process | None = None) -> psutil.Process:

@@ -14,6 +14,7 @@ import pytest
 from ropewalk import Resources, Retry, context, each, pipeline, task
 from ropewalk.author.pipeline import Pipeline, trace
 from ropewalk.core.errors import UsageError
+from ropewalk.core.quantity import show_size
 from ropewalk.engine.pools import living_holders, set_pool
 from ropewalk.store import runs
 from tests.engine.live import Live, both_executors, lines, note, room
@@ -224,7 +225,7 @@ def test_an_attempt_that_runs_out_of_memory_is_followed_by_one_with_twice_as_muc
     assert (result.state, result.output) == ("succeeded", size)
     assert live.done() == ["1", "2"]
     (failure,) = live.failures(result.number, "growing")
-    assert failure.message.startswith("out of memory: asked ")
+    assert failure.message.startswith(f"out of memory: asked {show_size(limit >> 20 << 20)}, reached ")
 
 
 def test_without_a_policy_for_it_running_out_of_memory_is_the_end(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class Log:
             if path.parent not in self._folders:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._folders.add(path.parent)
-            _become(self._spool, path)
+            _rename(self._spool, path)
 
     def _is_spoiled(self) -> bool:
         """Whether the task has closed, replaced or redirected its output."""
@@ -134,10 +134,11 @@ def keep_spool(home: Home, name: str, job: Job, order: Order) -> None:
     path, spool = home.log(job.run, job.node, order.item, order.attempt), home.spool(name)
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _become(spool, path)
+        _rename(spool, path)
 
 
-def _become(spool: Path, path: Path) -> None:
+def _rename(spool: Path, path: Path) -> None:
+    """Make a spool a log, which is no longer than it may be."""
     if spool.stat().st_size > LOG_MAX_BYTES:
         shorten(spool, LOG_MAX_BYTES, path)
     else:
